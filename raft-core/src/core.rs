@@ -1,0 +1,178 @@
+//! What a node has in every role: its identity, term, log, membership, clock and outbox.
+//!
+//! What only a leader or a candidate has lives in that role (`role`), so that a follower cannot
+//! touch it by mistake. No rule of the protocol is here.
+
+use crate::config::Settings;
+use crate::event::Event;
+use crate::ids::{NodeId, Term};
+use crate::log::{Log, Storage};
+use crate::membership::Membership;
+use crate::message::{Body, Message};
+use crate::metrics::Metrics;
+use crate::state::{HardState, ReadState};
+
+/// Called with each event as it happens, from inside the call that caused it.
+pub type Observer = Box<dyn FnMut(&Event) + Send>;
+
+/// The part of a node that does not depend on its role.
+pub(crate) struct Core<S> {
+    pub(crate) settings: Settings,
+    pub(crate) term: Term,
+    pub(crate) vote: Option<NodeId>,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) log: Log<S>,
+    pub(crate) membership: Membership,
+    /// Ticks since the leader was last heard; on a leader, since it last checked its quorum.
+    pub(crate) election_elapsed: u32,
+    /// This node's election timeout until its role or term changes (paper, section 5.2).
+    pub(crate) randomized_timeout: u32,
+    random: Random,
+    pub(crate) outbox: Outbox,
+    pub(crate) read_states: Vec<ReadState>,
+    pub(crate) metrics: Metrics,
+    pub(crate) observer: Option<Observer>,
+}
+
+/// Messages that wait to be taken by a Ready.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// These claim nothing about this node's disk.
+    pub(crate) now: Vec<Message>,
+    /// These claim that what came before them is durable: votes and acknowledgements, the node's
+    /// own to itself included.
+    pub(crate) after_sync: Vec<Message>,
+}
+
+impl<S: Storage> Core<S> {
+    pub(crate) fn new(settings: Settings, seed: u64, log: Log<S>, membership: Membership) -> Self {
+        let mut core = Self {
+            settings,
+            term: Term::ZERO,
+            vote: None,
+            leader: None,
+            log,
+            membership,
+            election_elapsed: 0,
+            randomized_timeout: 0,
+            random: Random(seed),
+            outbox: Outbox::default(),
+            read_states: Vec::new(),
+            metrics: Metrics::default(),
+            observer: None,
+        };
+        core.draw_election_timeout();
+        core
+    }
+
+    pub(crate) const fn id(&self) -> NodeId {
+        self.settings.id
+    }
+
+    pub(crate) const fn hard_state(&self) -> HardState {
+        HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
+    }
+
+    /// Whether this node may become leader: a voter whose log is not about to be replaced.
+    pub(crate) fn is_promotable(&self) -> bool {
+        self.membership.contains(self.id())
+            && !self.membership.is_learner(self.id())
+            && !self.log.has_snapshot()
+    }
+
+    /// Enters a term, or starts over in the present one. A vote belongs to one term.
+    pub(crate) fn reset(&mut self, term: Term) {
+        if self.term != term {
+            self.term = term;
+            self.vote = None;
+        }
+        self.leader = None;
+        self.election_elapsed = 0;
+        self.draw_election_timeout();
+    }
+
+    /// Draws from `[n, 2n)`: split votes are rare because timeouts differ (paper, section 5.2).
+    fn draw_election_timeout(&mut self) {
+        let base = self.settings.election_timeout;
+        self.randomized_timeout = base.saturating_add(self.random.below(base));
+    }
+
+    /// Sends in this node's name and term.
+    pub(crate) fn send(&mut self, to: NodeId, body: Body) {
+        let term = match body {
+            // Neither belongs to a term: whoever leads may answer.
+            Body::Propose(_) | Body::ReadIndex { .. } => Term::ZERO,
+            _ => self.term,
+        };
+        self.send_as(Message { to, from: self.id(), term, body });
+    }
+
+    /// Sends a message that is complete already: in another's name or for another term.
+    pub(crate) fn send_as(&mut self, message: Message) {
+        let claims_durability = matches!(
+            message.body,
+            Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_)
+        );
+        if claims_durability {
+            if message.to != self.id() {
+                self.metrics.count_sent(message.body.kind());
+            }
+            self.outbox.after_sync.push(message);
+        } else {
+            debug_assert_ne!(message.to, self.id(), "a node does not write to itself");
+            self.metrics.count_sent(message.body.kind());
+            self.outbox.now.push(message);
+        }
+    }
+
+    /// Raises the commit index and counts what became committed.
+    pub(crate) fn commit_to(&mut self, index: crate::ids::Index) {
+        let before = self.log.committed();
+        self.log.commit_to(index);
+        let count = self.log.committed().since(before);
+        self.metrics.committed = self.metrics.committed.saturating_add(count);
+    }
+
+    /// Reports an event, which is built only if somebody listens.
+    pub(crate) fn emit(&mut self, event: impl FnOnce() -> Event) {
+        if let Some(observer) = &mut self.observer {
+            observer(&event());
+        }
+    }
+}
+
+/// A small generator (SplitMix64): the same seed gives the same timeouts on every machine.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `[0, bound)`; zero when the bound is.
+    fn below(&mut self, bound: u32) -> u32 {
+        // The high half of a 32 by 32 bit product: below `bound`, so it fits.
+        (((self.next() >> 32).wrapping_mul(u64::from(bound))) >> 32) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_numbers_stay_below_their_bound_and_reach_all_of_it() {
+        let mut random = Random(7);
+        let mut seen = [0u32; 10];
+        for _ in 0..10_000 {
+            seen[random.below(10) as usize] += 1;
+        }
+        assert!(seen.iter().all(|count| (800..1200).contains(count)), "{seen:?}");
+        assert_eq!(random.below(0), 0);
+    }
+}

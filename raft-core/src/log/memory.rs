@@ -1,0 +1,343 @@
+//! A log in memory: what most applications use, filled from their own log at start.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::entry::Entries;
+use crate::error::StorageError;
+use crate::ids::{Index, Position, Term};
+use crate::log::Storage;
+use crate::ready::Ready;
+use crate::state::{ConfState, HardState, Snapshot};
+
+/// A [`Storage`] in memory. It is as durable as the process: an application that wants to survive
+/// its own death also writes what a [`Ready`] says to its own log, and fills one of these from it
+/// when it starts again.
+///
+/// ```
+/// use raftcore::{ConfState, Config, MemoryStorage, Node};
+///
+/// // A group of one that exists from the start.
+/// let storage = MemoryStorage::with_conf_state(ConfState::with_voters([1]));
+/// let mut node = Node::new(&Config::new(1, 42), storage)?;
+/// node.campaign()?;
+/// while let Some(ready) = node.ready()? {
+///     node.storage_mut().persist(&ready)?;
+///     node.advance(ready)?;
+/// }
+/// assert_eq!(node.status().soft_state.leader, node.id().into());
+/// # Ok::<(), raftcore::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    hard_state: HardState,
+    snapshot: Snapshot,
+    /// Where the log was compacted to: the entries follow this position.
+    base: Position,
+    last: Index,
+    /// The entries after `base` in pieces as they came, none empty, without gaps between them.
+    pieces: VecDeque<Piece>,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    first: Index,
+    entries: Entries,
+}
+
+impl MemoryStorage {
+    /// An empty storage: for a node that is to be bootstrapped, or that joins a group.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A storage of a group that has these members from the start, without entries that say so.
+    #[must_use]
+    pub fn with_conf_state(conf_state: ConfState) -> Self {
+        Self { snapshot: Snapshot { conf_state, ..Snapshot::default() }, ..Self::default() }
+    }
+
+    /// Writes what a Ready wants persisted, in the right order.
+    ///
+    /// # Errors
+    /// As [`apply_snapshot`](Self::apply_snapshot) and [`append`](Self::append).
+    pub fn persist(&mut self, ready: &Ready) -> Result<(), StorageError> {
+        if let Some(snapshot) = &ready.snapshot {
+            self.apply_snapshot(Snapshot::clone(snapshot))?;
+        }
+        self.append(&ready.entries)?;
+        if let Some(hard_state) = ready.hard_state {
+            self.hard_state = hard_state;
+        }
+        Ok(())
+    }
+
+    /// Stores the hard state.
+    pub fn set_hard_state(&mut self, hard_state: HardState) {
+        self.hard_state = hard_state;
+    }
+
+    /// Stores the membership that a restarted node begins with, for applications that keep it
+    /// beside their log.
+    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.snapshot.conf_state = conf_state;
+    }
+
+    /// Appends consecutive entries. What the storage has from their first index on is replaced;
+    /// entries that are compacted already are passed over.
+    ///
+    /// # Errors
+    /// [`StorageError::Gap`] when they would leave a gap, or have one: nothing is changed then.
+    pub fn append(&mut self, entries: &Entries) -> Result<(), StorageError> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Ok(());
+        };
+        if first.index > self.last.next() {
+            return Err(StorageError::Gap { expected: self.last.next(), got: first.index });
+        }
+        if last.index.since(first.index).saturating_add(1) != entries.len() as u64 {
+            return Err(StorageError::Gap {
+                expected: first.index.plus(entries.len() as u64).prev(),
+                got: last.index,
+            });
+        }
+        if last.index <= self.base.index {
+            return Ok(());
+        }
+        let new_first = first.index.max(self.base.index.next());
+        let skip = new_first.since(first.index) as usize;
+        self.truncate_from(new_first);
+        let entries = if skip == 0 { entries.clone() } else { entries.part(skip, usize::MAX) };
+        self.last = last.index;
+        self.pieces.push_back(Piece { first: new_first, entries });
+        Ok(())
+    }
+
+    /// Puts a snapshot in the place of the whole log.
+    ///
+    /// # Errors
+    /// [`StorageError::SnapshotOutOfDate`] when a snapshot as new is stored already.
+    pub fn apply_snapshot(&mut self, snapshot: Snapshot) -> Result<(), StorageError> {
+        if self.snapshot.index() != Index::ZERO && snapshot.index() <= self.snapshot.index() {
+            return Err(StorageError::SnapshotOutOfDate);
+        }
+        self.pieces.clear();
+        self.base = snapshot.position;
+        self.last = snapshot.index();
+        self.snapshot = snapshot;
+        Ok(())
+    }
+
+    /// Stores the application's state after the entry at `index` as the snapshot to send to
+    /// members that are behind, and returns it. `conf_state` is the membership after that entry;
+    /// `None` leaves the stored one. The log keeps its entries: see [`compact`](Self::compact).
+    ///
+    /// # Errors
+    /// [`StorageError::SnapshotOutOfDate`] when a snapshot as new is stored already,
+    /// [`StorageError::Unavailable`] when there is no such entry.
+    pub fn create_snapshot(
+        &mut self,
+        index: Index,
+        conf_state: Option<ConfState>,
+        data: impl Into<Bytes>,
+    ) -> Result<Snapshot, StorageError> {
+        if index <= self.snapshot.index() {
+            return Err(StorageError::SnapshotOutOfDate);
+        }
+        let term = self.term(index)?;
+        self.snapshot.position = Position { term, index };
+        if let Some(conf_state) = conf_state {
+            self.snapshot.conf_state = conf_state;
+        }
+        self.snapshot.data = data.into();
+        Ok(self.snapshot.clone())
+    }
+
+    /// Drops the entries up to and including `index`. Keep some that are applied already, so that
+    /// members that are a little behind need no snapshot; never drop one that is not applied.
+    ///
+    /// # Errors
+    /// [`StorageError::Compacted`] when they are gone already, [`StorageError::Unavailable`] when
+    /// there is no such entry. Nothing is changed then.
+    pub fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        if index <= self.base.index {
+            return Err(StorageError::Compacted);
+        }
+        let term = self.term(index)?;
+        self.base = Position { term, index };
+        while let Some(piece) = self.pieces.front_mut() {
+            let first_kept = index.next();
+            let drop = first_kept.since(piece.first);
+            if drop < piece.entries.len() as u64 {
+                if drop > 0 {
+                    piece.entries = piece.entries.part(drop as usize, usize::MAX);
+                    piece.first = first_kept;
+                }
+                break;
+            }
+            self.pieces.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The stored hard state.
+    #[must_use]
+    pub const fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
+    fn truncate_from(&mut self, from: Index) {
+        while let Some(piece) = self.pieces.back_mut() {
+            if piece.first < from {
+                piece.entries.truncate(from.since(piece.first) as usize);
+                break;
+            }
+            self.pieces.pop_back();
+        }
+        self.last = self.last.min(from.prev());
+    }
+
+    /// The number of the piece that holds this index.
+    fn piece_of(&self, index: Index) -> usize {
+        self.pieces.partition_point(|piece| piece.first <= index).saturating_sub(1)
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
+        Ok((self.hard_state, self.snapshot.conf_state.clone()))
+    }
+
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
+        if low <= self.base.index {
+            return Err(StorageError::Compacted);
+        }
+        if high > self.last.next() {
+            return Err(StorageError::Unavailable);
+        }
+        let mut found = Entries::new();
+        let mut next = low;
+        for piece in self.pieces.range(self.piece_of(low).min(self.pieces.len())..) {
+            if next >= high {
+                break;
+            }
+            let from = next.since(piece.first) as usize;
+            let to = high.since(piece.first) as usize;
+            let part = piece.entries.part(from, to);
+            next = next.plus(part.len() as u64);
+            found.append(part);
+        }
+        found.limit_encoded_bytes(max_bytes);
+        Ok(found)
+    }
+
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        if index == self.base.index {
+            return Ok(self.base.term);
+        }
+        if index < self.base.index {
+            return Err(StorageError::Compacted);
+        }
+        self.pieces
+            .get(self.piece_of(index))
+            .and_then(|piece| piece.entries.get(index.since(piece.first) as usize))
+            .map(|entry| entry.term)
+            .ok_or(StorageError::Unavailable)
+    }
+
+    fn first_index(&self) -> Result<Index, StorageError> {
+        Ok(self.base.index.next())
+    }
+
+    fn last_index(&self) -> Result<Index, StorageError> {
+        Ok(self.last)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        Ok(self.snapshot.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+
+    fn entries(term: u64, range: std::ops::RangeInclusive<u64>) -> Entries {
+        range.map(|i| Entry { term: Term(term), index: Index(i), ..Entry::default() }).collect()
+    }
+
+    fn log(storage: &MemoryStorage) -> Vec<(u64, u64)> {
+        let first = storage.first_index().unwrap();
+        let last = storage.last_index().unwrap();
+        storage
+            .entries(first, last.next(), u64::MAX)
+            .unwrap()
+            .iter()
+            .map(|e| (e.term.0, e.index.0))
+            .collect()
+    }
+
+    fn filled() -> MemoryStorage {
+        let mut storage = MemoryStorage::new();
+        storage.append(&entries(1, 1..=3)).unwrap();
+        storage.append(&entries(2, 4..=6)).unwrap();
+        storage
+    }
+
+    #[test]
+    fn appending_replaces_from_the_first_index_on() {
+        let mut storage = filled();
+        storage.append(&entries(3, 3..=4)).unwrap();
+        assert_eq!(log(&storage), [(1, 1), (1, 2), (3, 3), (3, 4)]);
+        let gap = storage.append(&entries(3, 6..=7));
+        assert_eq!(gap, Err(StorageError::Gap { expected: Index(5), got: Index(6) }));
+        assert_eq!(log(&storage).len(), 4);
+    }
+
+    #[test]
+    fn compaction_keeps_the_term_of_the_last_dropped_entry() {
+        let mut storage = filled();
+        storage.compact(Index(4)).unwrap();
+        assert_eq!(log(&storage), [(2, 5), (2, 6)]);
+        assert_eq!(storage.term(Index(4)), Ok(Term(2)));
+        assert_eq!(storage.term(Index(3)), Err(StorageError::Compacted));
+        assert_eq!(storage.entries(Index(4), Index(6), 1), Err(StorageError::Compacted));
+        assert_eq!(storage.compact(Index(4)), Err(StorageError::Compacted));
+        assert_eq!(storage.compact(Index(7)), Err(StorageError::Unavailable));
+        storage.compact(Index(6)).unwrap();
+        assert_eq!((storage.first_index(), storage.last_index()), (Ok(Index(7)), Ok(Index(6))));
+        // Entries that are compacted already are passed over.
+        storage.append(&entries(2, 5..=8)).unwrap();
+        assert_eq!(log(&storage), [(2, 7), (2, 8)]);
+    }
+
+    #[test]
+    fn a_snapshot_replaces_the_log_only_when_it_is_newer() {
+        let mut storage = filled();
+        let made = storage.create_snapshot(Index(5), None, "five").unwrap();
+        assert_eq!(made.position, Position { term: Term(2), index: Index(5) });
+        assert_eq!(log(&storage).len(), 6);
+        assert_eq!(storage.apply_snapshot(made), Err(StorageError::SnapshotOutOfDate));
+        let newer = Snapshot {
+            position: Position { term: Term(7), index: Index(9) },
+            ..Snapshot::default()
+        };
+        storage.apply_snapshot(newer).unwrap();
+        assert!(log(&storage).is_empty());
+        assert_eq!(storage.term(Index(9)), Ok(Term(7)));
+        storage.append(&entries(7, 10..=10)).unwrap();
+        assert_eq!(log(&storage), [(7, 10)]);
+    }
+
+    #[test]
+    fn the_size_limit_cuts_across_pieces() {
+        let storage = filled();
+        let one = entries(1, 1..=1).encoded_bytes();
+        let read = storage.entries(Index(2), Index(7), 3 * one).unwrap();
+        assert_eq!(read.len(), 3);
+        assert_eq!(storage.entries(Index(2), Index(8), 1), Err(StorageError::Unavailable));
+    }
+}

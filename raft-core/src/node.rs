@@ -1,0 +1,703 @@
+//! The door: every public call on a node, the checks on the caller, the Ready in and out, and the
+//! faulted state. No rule of the protocol is here.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::config::{Config, ReadOnly};
+use crate::core::{Core, Observer};
+use crate::entry::{Entries, Entry, EntryKind};
+use crate::error::{ConfigError, Error, Fault, Misuse, Refusal, StorageError};
+use crate::event::Event;
+use crate::ids::{Index, NodeId, Position, Term};
+use crate::log::{Log, Storage};
+use crate::membership::{AnyConfChange, ConfChange, ConfChangeKind, ConfChangeV2, Membership};
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::proposal::{ConfChangeOutcome, Proposed};
+use crate::ready::{LocalKind, LocalResponse, Ready, Reply, StorageAppend, StorageApply};
+use crate::reconfiguration::AppliedConfChange;
+use crate::role::{Raft, Role};
+use crate::snapshot::SnapshotStatus;
+use crate::state::{HardState, Peer, SoftState};
+use crate::status::Status;
+use crate::wire;
+
+/// The longest payload that can be proposed: the wire counts lengths in 31 bits in some languages.
+const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
+
+/// One member of a Raft group.
+///
+/// A node decides; it does no I/O, reads no clock and starts no thread. The application drives it
+/// by these calls, from one thread at a time:
+///
+/// 1. make it: [`new`](Self::new), and [`bootstrap`](Self::bootstrap) for a new group;
+/// 2. tell it what happens: [`tick`](Self::tick) at a steady pace, [`step`](Self::step) for every
+///    message from a peer, [`propose`](Self::propose) and the other requests of the application;
+/// 3. whenever [`has_ready`](Self::has_ready): take the [`ready`](Self::ready), do what it says in
+///    the order it says, and [`advance`](Self::advance);
+/// 4. look: [`status`](Self::status), [`metrics`](Self::metrics), and an
+///    [observer](Self::set_observer) for what happens inside.
+///
+/// No call panics. A call that returns an error left the node as it was, except that a message of
+/// a higher term still ends the present one, and that a heartbeat beyond the log still counts as
+/// word from the leader. [`Error::Faulted`] alone is final.
+pub struct Node<S: Storage> {
+    raft: Raft<S>,
+    fault: Option<Fault>,
+    /// What the last Ready said, so that the next one says only what changed.
+    last_hard_state: HardState,
+    last_soft_state: SoftState,
+    ready_count: u64,
+    outstanding: Outstanding,
+    /// The numbers of the storage responses that are still to come.
+    awaited: VecDeque<u64>,
+    response_count: u64,
+    /// The buffers of the Ready that was advanced last.
+    spare: Ready,
+}
+
+/// The Ready that was handed out and not advanced yet.
+#[derive(Debug, Default)]
+struct Outstanding {
+    /// Its number; zero when there is none.
+    number: u64,
+    /// What becomes true when it is advanced.
+    on_advance: Vec<LocalKind>,
+    /// What must be in the storage by then.
+    last_entry: Option<Position>,
+    snapshot: Option<Position>,
+    /// The Ready itself, when an `advance` failed and it is to be handed out again.
+    returned: Option<Ready>,
+}
+
+impl<S: Storage> Node<S> {
+    /// Makes a node from its configuration and what is stored: a first start and a restart are
+    /// the same.
+    ///
+    /// # Errors
+    /// [`Misuse::Config`] when the configuration is impossible or contradicts what is stored,
+    /// [`Error::Storage`] when the storage cannot be read.
+    pub fn new(config: &Config, storage: S) -> Result<Self, Error> {
+        let settings = config.settings()?;
+        let (hard_state, conf_state) = storage.initial_state()?;
+        let membership = Membership::from_conf_state(&conf_state)
+            .map_err(|error| Error::from(ConfigError::StoredMembership(error)))?;
+        let log = Log::open(storage, &hard_state, config.applied, settings.max_applying_bytes)?;
+        let mut core = Core::new(settings, config.seed, log, membership);
+        core.term = hard_state.term;
+        core.vote = hard_state.vote;
+        let raft = Raft { core, role: Role::Follower };
+        let node = Self {
+            last_hard_state: raft.core.hard_state(),
+            last_soft_state: raft.soft_state(),
+            raft,
+            fault: None,
+            ready_count: 0,
+            outstanding: Outstanding::default(),
+            awaited: VecDeque::new(),
+            response_count: 0,
+            spare: Ready::default(),
+        };
+        node.leave();
+        Ok(node)
+    }
+
+    /// Founds a new group on an empty storage: the log begins with an entry for each member that
+    /// adds it, committed at once. Every member of the group is to be bootstrapped with the same
+    /// list; who joins later is not bootstrapped at all.
+    ///
+    /// # Errors
+    /// [`Misuse::AlreadyBootstrapped`], [`Misuse::NoPeers`], or [`Misuse::DuplicatePeer`].
+    pub fn bootstrap(&mut self, peers: &[Peer]) -> Result<(), Error> {
+        self.enter()?;
+        if self.raft.core.log.last_index() != Index::ZERO {
+            return Err(Misuse::AlreadyBootstrapped.into());
+        }
+        if peers.is_empty() {
+            return Err(Misuse::NoPeers.into());
+        }
+        let mut ids: Vec<NodeId> = peers.iter().map(|peer| peer.id).collect();
+        ids.sort_unstable();
+        if let Some(twice) = ids.windows(2).find(|pair| pair.first() == pair.last()) {
+            let id = twice.first().map_or(0, |id| id.get());
+            return Err(Misuse::DuplicatePeer(id).into());
+        }
+        // Nothing is stored yet, so the first Ready has to say everything.
+        self.last_hard_state = HardState::default();
+        let raft = &mut self.raft;
+        raft.become_follower(Term(1), None);
+        for peer in peers {
+            let (node, context) = (peer.id.get(), peer.context.clone());
+            let kind = ConfChangeKind::AddVoter;
+            let change = AnyConfChange::One(ConfChange { id: 0, kind, node, context });
+            let (_, data) = wire::encode_conf_change(&change);
+            let index = raft.core.log.append_own(Term(1), EntryKind::ConfChange, data);
+            raft.core.commit_to(index);
+            raft.apply_conf_change(&change.into());
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// One tick of the application's clock. All time-outs are counted in ticks.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the node was to campaign and could not read whether a membership
+    /// change is pending: the tick did not happen.
+    pub fn tick(&mut self) -> Result<(), Error> {
+        self.call(|raft| match raft.role {
+            Role::Leader(_) => {
+                raft.tick_leader();
+                Ok(())
+            }
+            _ => raft.tick_election(),
+        })
+    }
+
+    /// A tick that passes time without acting on it, for a group that the application knows to be
+    /// at rest. When it wakes, time-outs are due as if it had ticked all along.
+    pub fn tick_quiesced(&mut self) {
+        let elapsed = &mut self.raft.core.election_elapsed;
+        *elapsed = elapsed.saturating_add(1);
+    }
+
+    /// Takes a message from a peer.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the message cannot be right, [`Error::Dropped`] when it is a
+    /// proposal that is not taken. Both are counted; neither needs more than a line in a log.
+    pub fn step(&mut self, message: Message) -> Result<(), Error> {
+        self.enter()?;
+        let (from, kind) = (message.from, message.body.kind());
+        let core = &mut self.raft.core;
+        core.metrics.count_received(kind);
+        let result = self.raft.step(message);
+        if let Err(Error::Refused(refusal)) = &result {
+            let core = &mut self.raft.core;
+            core.metrics.count_refused(refusal.kind());
+            core.emit(|| Event::MessageRefused { from, kind, refusal: refusal.clone() });
+        }
+        if let Err(Error::Dropped(reason)) = &result {
+            self.raft.core.count_dropped(*reason);
+        }
+        self.leave();
+        result
+    }
+
+    /// Takes a message from a peer as it came over the wire.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step); [`Refusal::Malformed`] when the bytes are no message.
+    pub fn step_encoded(&mut self, bytes: impl Into<Bytes>) -> Result<(), Error> {
+        self.enter()?;
+        match wire::decode(bytes) {
+            Ok(message) => self.step(message),
+            Err(refusal) => {
+                self.raft.core.metrics.count_refused(refusal.kind());
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// Takes what a storage thread says when its work is done (asynchronous storage writes).
+    ///
+    /// # Errors
+    /// [`Misuse::UnknownStorageResponse`] when this node did not attach the response to a write,
+    /// or took it already; [`Misuse::AsyncStorageWrites`] when it persists by `advance`.
+    pub fn storage_response(&mut self, response: LocalResponse) -> Result<(), Error> {
+        self.enter()?;
+        if !self.is_async() {
+            return Err(Misuse::AsyncStorageWrites.into());
+        }
+        // Usually the oldest one.
+        let place = self.awaited.iter().position(|number| *number == response.number);
+        let Some(place) = place.filter(|_| response.node == self.id()) else {
+            return Err(Misuse::UnknownStorageResponse.into());
+        };
+        self.awaited.remove(place);
+        let result = self.raft.on_local(response.kind);
+        self.leave();
+        result
+    }
+
+    /// Campaigns now. Does nothing on a leader, or on a node that may not campaign: the observer
+    /// hears why.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when it could not be read whether a membership change is pending.
+    pub fn campaign(&mut self) -> Result<(), Error> {
+        self.call(Raft::campaign)
+    }
+
+    /// Proposes a payload. It is committed once it comes back in [`Ready::committed`].
+    ///
+    /// # Errors
+    /// [`Error::Dropped`] says why it was not taken; [`Misuse::TooLarge`].
+    pub fn propose(&mut self, data: impl Into<Bytes>) -> Result<Proposed, Error> {
+        let data = data.into();
+        check_size(&data)?;
+        self.call(|raft| raft.propose(std::iter::once(data)))
+    }
+
+    /// Proposes payloads that become consecutive entries, all of them or none.
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose); [`Refusal::NoEntries`] when there is none.
+    pub fn propose_many<P>(&mut self, payloads: P) -> Result<Proposed, Error>
+    where
+        P: IntoIterator<Item = Bytes>,
+        P::IntoIter: ExactSizeIterator,
+    {
+        let payloads = payloads.into_iter();
+        if payloads.len() == 0 {
+            return Err(Refusal::NoEntries.into());
+        }
+        self.call(|raft| raft.propose(payloads))
+    }
+
+    /// Proposes a membership change. It takes effect when the application applies it.
+    ///
+    /// # Errors
+    /// [`Error::Dropped`] says why it was not taken; [`Misuse::BadConfChange`] when no node could
+    /// apply it. A change that cannot follow the present configuration is no error: see
+    /// [`ConfChangeOutcome::Replaced`].
+    pub fn propose_conf_change(
+        &mut self,
+        change: &AnyConfChange,
+    ) -> Result<ConfChangeOutcome, Error> {
+        self.call(|raft| raft.propose_conf_change(change))
+    }
+
+    /// Applies a committed membership change. The application calls this for each one in
+    /// [`Ready::committed`], before it advances, or it vetoes the change by not calling, on every
+    /// node alike. Twice is harmless.
+    ///
+    /// # Errors
+    /// Only [`Error::Faulted`]. What cannot be applied is skipped, and the result says so.
+    pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<AppliedConfChange, Error> {
+        self.call(|raft| Ok(raft.apply_conf_change(change)))
+    }
+
+    /// Applies the membership change in a committed entry. An entry without one changes nothing.
+    ///
+    /// # Errors
+    /// As [`apply_conf_change`](Self::apply_conf_change).
+    pub fn apply_conf_change_entry(&mut self, entry: &Entry) -> Result<AppliedConfChange, Error> {
+        self.call(|raft| Ok(raft.apply_conf_change_entry(entry)))
+    }
+
+    /// Asks for an index at which a read is linearizable. The answer comes as a
+    /// [`ReadState`](crate::ReadState) with the same context, or not at all if leadership changes:
+    /// ask again then, with another context.
+    ///
+    /// # Errors
+    /// [`DropReason::NoLeader`](crate::DropReason::NoLeader), [`DropReason::TooManyReads`](crate::DropReason::TooManyReads), [`Misuse::TooLarge`].
+    pub fn read_index(&mut self, context: impl Into<Bytes>) -> Result<(), Error> {
+        let context = context.into();
+        check_size(&context)?;
+        self.call(|raft| raft.read_index(context))
+    }
+
+    /// Hands leadership over to a voter, or asks the leader to.
+    ///
+    /// # Errors
+    /// [`DropReason::NoLeader`](crate::DropReason::NoLeader); on a leader [`Misuse::UnknownPeer`] when `to` is no voter.
+    pub fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
+        self.call(|raft| raft.transfer_leader(to))
+    }
+
+    /// Makes a follower forget its leader, so that it votes before its lease ends: for an
+    /// application that knows the leader to be dead. Does nothing on others, nor where reads rely
+    /// on the lease.
+    ///
+    /// # Errors
+    /// Only [`Error::Faulted`].
+    pub fn forget_leader(&mut self) -> Result<(), Error> {
+        self.call(|raft| {
+            let relies_on_lease = raft.core.settings.read_only == ReadOnly::LeaseBased;
+            if matches!(raft.role, Role::Follower) && !relies_on_lease {
+                raft.core.leader = None;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reports that a message to this member was not delivered.
+    ///
+    /// # Errors
+    /// Only [`Error::Faulted`].
+    pub fn report_unreachable(&mut self, member: NodeId) -> Result<(), Error> {
+        self.call(|raft| {
+            if let Role::Leader(leader) = &mut raft.role {
+                leader.on_unreachable(member);
+            }
+            Ok(())
+        })
+    }
+
+    /// Reports what became of a snapshot that a Ready wanted sent. The application must do so, in
+    /// either case: the leader sends that member nothing else until then.
+    ///
+    /// # Errors
+    /// Only [`Error::Faulted`].
+    pub fn report_snapshot(&mut self, member: NodeId, status: SnapshotStatus) -> Result<(), Error> {
+        self.call(|raft| {
+            if let Role::Leader(leader) = &mut raft.role {
+                leader.on_snapshot_status(member, status);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether there is something to do. Cheap: to be asked after every call. False while a Ready
+    /// is outstanding, except where storage threads take its place.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        if self.fault.is_some() {
+            return false;
+        }
+        if self.outstanding.number != 0 {
+            return self.outstanding.returned.is_some();
+        }
+        let Raft { core, .. } = &self.raft;
+        !core.outbox.now.is_empty()
+            || !core.outbox.after_sync.is_empty()
+            || core.log.has_next_unstable()
+            || core.log.has_next_committed(!self.is_async())
+            || self.raft.soft_state() != self.last_soft_state
+            || core.hard_state() != self.last_hard_state
+            || core.log.has_next_snapshot()
+            || !core.read_states.is_empty()
+    }
+
+    /// What to do now, if there is something.
+    ///
+    /// # Errors
+    /// [`Misuse::ReadyOutstanding`] when the last one was not advanced; [`Error::Storage`] when
+    /// committed entries could not be read.
+    pub fn ready(&mut self) -> Result<Option<Ready>, Error> {
+        self.enter()?;
+        if self.outstanding.number != 0 {
+            let returned = self.outstanding.returned.take();
+            return returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into());
+        }
+        if !self.has_ready() {
+            return Ok(None);
+        }
+        let allow_unstable = !self.is_async();
+        // The one thing that can fail comes first.
+        let committed = self.raft.core.log.next_committed(allow_unstable)?;
+        let ready = self.make_ready(committed);
+        self.leave();
+        Ok(Some(ready))
+    }
+
+    /// Everything that this Ready asked for is done: persisted, sent, applied.
+    ///
+    /// # Errors
+    /// [`Misuse::StaleReady`], [`Misuse::NotPersisted`], [`Misuse::SnapshotNotPersisted`], or
+    /// [`Error::Storage`] when that could not be read; the Ready is then handed out again by
+    /// [`ready`](Self::ready). [`Misuse::AsyncStorageWrites`] where storage threads persist.
+    pub fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+        self.enter()?;
+        if self.is_async() {
+            return Err(Misuse::AsyncStorageWrites.into());
+        }
+        if ready.number != self.outstanding.number || self.outstanding.number == 0 {
+            return Err(Misuse::StaleReady.into());
+        }
+        if let Err(error) = self.check_persisted() {
+            self.outstanding.returned = Some(ready);
+            return Err(error);
+        }
+        let mut on_advance = std::mem::take(&mut self.outstanding.on_advance);
+        self.outstanding = Outstanding::default();
+        for kind in on_advance.drain(..) {
+            self.raft.on_local(kind)?;
+        }
+        self.outstanding.on_advance = on_advance;
+        self.recycle(ready);
+        self.leave();
+        Ok(())
+    }
+
+    /// This node's id.
+    #[must_use]
+    pub const fn id(&self) -> NodeId {
+        self.raft.core.id()
+    }
+
+    /// The state of this node, and on a leader of everyone it tracks.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.raft.status()
+    }
+
+    /// The current role and leader: the cheap part of [`status`](Self::status).
+    #[must_use]
+    pub const fn soft_state(&self) -> SoftState {
+        self.raft.soft_state()
+    }
+
+    /// The current term, vote and commit index, persisted or not.
+    #[must_use]
+    pub const fn hard_state(&self) -> HardState {
+        self.raft.core.hard_state()
+    }
+
+    /// What this node has counted so far.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.raft.core.metrics
+    }
+
+    /// Why this node has stopped, if it has.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// Stops this node for good: for a language boundary that caught a panic inside it.
+    pub fn fault_with(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
+
+    /// The storage.
+    #[must_use]
+    pub const fn storage(&self) -> &S {
+        &self.raft.core.log.storage
+    }
+
+    /// The storage, to append to it what a Ready says and to compact it.
+    #[must_use]
+    pub const fn storage_mut(&mut self) -> &mut S {
+        &mut self.raft.core.log.storage
+    }
+
+    /// Lets somebody listen to what happens inside. Called from within the calls on this node.
+    pub fn set_observer(&mut self, observer: Option<Observer>) {
+        self.raft.core.observer = observer;
+    }
+
+    /// The ticks without a leader after which this node would campaign.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn randomized_election_timeout(&self) -> u32 {
+        self.raft.core.randomized_timeout
+    }
+
+    /// Fixes that number until the role or term changes: for scenarios.
+    #[doc(hidden)]
+    pub const fn set_randomized_election_timeout(&mut self, ticks: u32) {
+        self.raft.core.randomized_timeout = ticks;
+    }
+
+    const fn is_async(&self) -> bool {
+        self.raft.core.settings.async_storage_writes
+    }
+
+    /// On entering a call that changes something.
+    fn enter(&self) -> Result<(), Error> {
+        match &self.fault {
+            Some(fault) => Err(Error::Faulted(fault.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// On leaving it.
+    fn leave(&self) {
+        debug_assert_eq!(self.raft.check(), Ok(()));
+    }
+
+    fn call<T>(&mut self, act: impl FnOnce(&mut Raft<S>) -> Result<T, Error>) -> Result<T, Error> {
+        self.enter()?;
+        let result = act(&mut self.raft);
+        self.leave();
+        result
+    }
+
+    /// Packs everything that waits into a Ready.
+    fn make_ready(&mut self, committed: Entries) -> Ready {
+        let is_async = self.is_async();
+        let core = &mut self.raft.core;
+        let has_unstable = core.log.has_unstable();
+        let (entries, snapshot) = core.log.accept_unstable();
+        core.log.accept_applying(&committed, !is_async);
+        let (hard_state, last) = (core.hard_state(), self.last_hard_state);
+        let mut ready = std::mem::take(&mut self.spare);
+        self.ready_count = self.ready_count.saturating_add(1);
+        ready.number = self.ready_count;
+        std::mem::swap(&mut ready.messages, &mut core.outbox.now);
+        std::mem::swap(&mut ready.messages_after_sync, &mut core.outbox.after_sync);
+        std::mem::swap(&mut ready.read_states, &mut core.read_states);
+        ready.must_sync =
+            !entries.is_empty() || hard_state.term != last.term || hard_state.vote != last.vote;
+        ready.hard_state = (hard_state != last).then_some(hard_state);
+        ready.entries = entries;
+        ready.snapshot = snapshot;
+        ready.committed = committed;
+        let written = (has_unstable || ready.snapshot.is_some()).then(|| LocalKind::Appended {
+            term: core.term,
+            last: has_unstable.then(|| core.log.last()),
+            snapshot: ready.snapshot.clone(),
+        });
+        let soft_state = self.raft.soft_state();
+        ready.soft_state = (soft_state != self.last_soft_state).then_some(soft_state);
+        self.last_hard_state = hard_state;
+        self.last_soft_state = soft_state;
+        if is_async {
+            self.attach_storage_work(&mut ready, written);
+        } else {
+            self.await_advance(&mut ready, written);
+        }
+        ready
+    }
+
+    /// Keeps what becomes true when the Ready is advanced, this node's messages to itself first.
+    fn await_advance(&mut self, ready: &mut Ready, written: Option<LocalKind>) {
+        let own = self.id();
+        let on_advance = &mut self.outstanding.on_advance;
+        on_advance
+            .extend(ready.messages_after_sync.extract_if(.., |m| m.to == own).map(LocalKind::Own));
+        on_advance.extend(written);
+        if !ready.committed.is_empty() {
+            on_advance.push(LocalKind::Applied { entries: ready.committed.clone() });
+        }
+        self.outstanding.number = ready.number;
+        self.outstanding.last_entry = ready.entries.last().map(Entry::position);
+        self.outstanding.snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.position);
+    }
+
+    /// Makes work for the storage threads, with the replies attached.
+    fn attach_storage_work(&mut self, ready: &mut Ready, written: Option<LocalKind>) {
+        let node = self.id();
+        let claims = std::mem::take(&mut ready.messages_after_sync);
+        let nothing_to_write = ready.entries.is_empty()
+            && ready.hard_state.is_none()
+            && ready.snapshot.is_none()
+            && claims.is_empty();
+        if !nothing_to_write {
+            let mut replies = Vec::with_capacity(claims.len().saturating_add(1));
+            for message in claims {
+                replies.push(if message.to == node {
+                    Reply::Local(self.attach(LocalKind::Own(message)))
+                } else {
+                    Reply::Peer(message)
+                });
+            }
+            if let Some(written) = written {
+                replies.push(Reply::Local(self.attach(written)));
+            }
+            ready.append = Some(StorageAppend {
+                node,
+                hard_state: ready.hard_state,
+                snapshot: ready.snapshot.clone(),
+                entries: ready.entries.clone(),
+                must_sync: ready.must_sync,
+                replies,
+            });
+        }
+        if !ready.committed.is_empty() {
+            let entries = ready.committed.clone();
+            let reply = self.attach(LocalKind::Applied { entries: entries.clone() });
+            ready.apply = Some(StorageApply { node, entries, reply });
+        }
+    }
+
+    /// A response that this node will take once.
+    fn attach(&mut self, kind: LocalKind) -> LocalResponse {
+        self.response_count = self.response_count.saturating_add(1);
+        self.awaited.push_back(self.response_count);
+        LocalResponse { node: self.id(), number: self.response_count, kind }
+    }
+
+    /// Whether the storage has what the outstanding Ready asked to persist.
+    fn check_persisted(&self) -> Result<(), Error> {
+        let storage = self.storage();
+        if let Some(expected) = self.outstanding.snapshot {
+            let first = storage.first_index()?;
+            if first <= expected.index {
+                return Err(Misuse::SnapshotNotPersisted { expected, first }.into());
+            }
+        }
+        if let Some(expected) = self.outstanding.last_entry {
+            let last = storage.last_index()?;
+            let term = if last < expected.index {
+                None
+            } else {
+                match storage.term(expected.index) {
+                    // Persisted, applied and compacted in one go.
+                    Err(StorageError::Compacted) => Some(expected.term),
+                    term => Some(term?),
+                }
+            };
+            if term != Some(expected.term) {
+                return Err(Misuse::NotPersisted { expected, last }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the buffers of a Ready for the next one.
+    fn recycle(&mut self, mut ready: Ready) {
+        ready.messages.clear();
+        ready.messages_after_sync.clear();
+        ready.read_states.clear();
+        self.spare = Ready {
+            messages: ready.messages,
+            messages_after_sync: ready.messages_after_sync,
+            read_states: ready.read_states,
+            ..Ready::default()
+        };
+    }
+}
+
+impl<S: Storage> Raft<S> {
+    /// Something became durable or applied.
+    fn on_local(&mut self, kind: LocalKind) -> Result<(), Error> {
+        match kind {
+            LocalKind::Own(message) => return self.step_own(message),
+            LocalKind::Appended { term, last, snapshot } => {
+                // Of an earlier term nothing is said about entries: they may have been
+                // overwritten since. A snapshot is committed state, whatever the term.
+                if let Some(last) = last.filter(|_| term == self.core.term) {
+                    self.core.log.stable_to(last);
+                }
+                if let Some(snapshot) = snapshot {
+                    self.core.log.stable_snapshot_to(snapshot.index());
+                    self.applied_to(snapshot.index(), 0);
+                }
+            }
+            LocalKind::Applied { entries } => {
+                if let Some(last) = entries.last() {
+                    self.applied_to(last.index, entries.encoded_bytes());
+                }
+                if let Role::Leader(leader) = &mut self.role {
+                    leader.reduce_uncommitted(entries.payload_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: Storage + std::fmt::Debug> std::fmt::Debug for Node<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.id())
+            .field("hard_state", &self.hard_state())
+            .field("soft_state", &self.soft_state())
+            .field("log", &self.raft.core.log)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_size(data: &Bytes) -> Result<(), Misuse> {
+    if data.len() > MAX_PAYLOAD_BYTES {
+        return Err(Misuse::TooLarge { bytes: data.len() });
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! Replication: a leader's appends and heartbeats, what members do with them, what the leader
+//! learns from their answers, and the commit rule (paper, sections 5.3 and 5.4.2).
+
+use crate::core::Core;
+use crate::entry::Entries;
+use crate::error::{Error, Refusal, StorageError};
+use crate::event::Event;
+use crate::ids::{Index, NodeId, Position};
+use crate::log::Storage;
+use crate::message::{Append, AppendResponse, Body, Heartbeat, Rejection};
+use crate::progress::State;
+use crate::role::{Leader, Raft, Role};
+
+impl<S: Storage> Raft<S> {
+    /// A tick of a leader: heartbeats, and once in an election timeout a look at the quorum and
+    /// at a transfer that takes too long.
+    pub(crate) fn tick_leader(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        leader.heartbeat_elapsed = leader.heartbeat_elapsed.saturating_add(1);
+        let core = &mut self.core;
+        core.election_elapsed = core.election_elapsed.saturating_add(1);
+        if core.election_elapsed >= core.settings.election_timeout {
+            core.election_elapsed = 0;
+            if core.settings.check_quorum {
+                self.check_quorum();
+            }
+            if let Role::Leader(leader) = &mut self.role {
+                leader.abort_transfer(&mut self.core);
+            }
+        }
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.heartbeat_elapsed >= self.core.settings.heartbeat_interval {
+            leader.heartbeat_elapsed = 0;
+            leader.broadcast_heartbeat(&mut self.core);
+        }
+    }
+}
+
+impl<S: Storage> Core<S> {
+    /// Takes a leader's entries, if the position before them is here (paper, figure 2,
+    /// AppendEntries, receiver steps 2 to 5).
+    pub(crate) fn on_append(&mut self, from: NodeId, append: Append) {
+        let Append { prev, entries, commit } = append;
+        let committed = self.log.committed();
+        let response = if prev.index < committed {
+            // Everything up to the commit index agrees with the leader already.
+            AppendResponse { index: committed, rejection: None }
+        } else if self.log.matches(prev) {
+            let last_new = prev.index.plus(entries.len() as u64);
+            let known = self.log.count_matching(&entries);
+            if known < entries.len() {
+                let new = if known == 0 { entries } else { entries.part(known, usize::MAX) };
+                self.log.replace_from_first(new);
+            }
+            // Beyond the last new entry this log may still differ from the leader's.
+            self.commit_to(commit.min(last_new));
+            AppendResponse { index: last_new, rejection: None }
+        } else {
+            let upper = prev.index.min(self.log.last_index());
+            let (hint, hint_term) = self.log.last_at_most(upper, prev.term);
+            AppendResponse { index: prev.index, rejection: Some(Rejection { hint, hint_term }) }
+        };
+        self.send(from, Body::AppendResponse(response));
+    }
+
+    /// Learns the commit index. The leader never names one beyond what this log is known to have,
+    /// unless this log has lost something: then nothing is believed, but the leader was heard.
+    pub(crate) fn on_heartbeat(&mut self, from: NodeId, heartbeat: Heartbeat) -> Result<(), Error> {
+        let (commit, last) = (heartbeat.commit, self.log.last_index());
+        if commit > last {
+            self.emit(|| Event::CommitBeyondLog { commit, last });
+            return Err(Refusal::CommitBeyondLog { commit, last }.into());
+        }
+        self.commit_to(commit);
+        self.send(from, Body::HeartbeatResponse { context: heartbeat.context });
+        Ok(())
+    }
+}
+
+impl Leader {
+    /// Sends to every member what it lacks, at least the commit index.
+    pub(crate) fn broadcast_append<S: Storage>(&mut self, core: &mut Core<S>) {
+        for place in 0..self.members().len() {
+            if let Some(to) = self.other_at(place, core.id()) {
+                self.send_append(core, to);
+            }
+        }
+    }
+
+    /// Sends to every member what it lacks, but nothing to those who lack nothing.
+    pub(crate) fn broadcast_entries<S: Storage>(&mut self, core: &mut Core<S>) {
+        for place in 0..self.members().len() {
+            if let Some(to) = self.other_at(place, core.id()) {
+                self.maybe_send_append(core, to, false);
+            }
+        }
+    }
+
+    /// Sends heartbeats. The position of the read queue goes with them.
+    pub(crate) fn broadcast_heartbeat<S: Storage>(&mut self, core: &mut Core<S>) {
+        let context = self.reads.heartbeat_context();
+        let (own, committed) = (core.id(), core.log.committed());
+        for (to, progress) in self.members_mut() {
+            if *to == own {
+                continue;
+            }
+            // Never a commit index beyond what is known to match: the member could have
+            // something else there.
+            let commit = progress.match_index().min(committed);
+            core.send(*to, Body::Heartbeat(Heartbeat { commit, context: context.clone() }));
+            progress.on_sent_commit(commit);
+        }
+    }
+
+    /// Sends an append, an empty one if the member lacks nothing or its window is full.
+    pub(crate) fn send_append<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
+        self.maybe_send_append(core, to, true);
+    }
+
+    /// Sends an append or, where the log does not reach back far enough, a snapshot. Returns
+    /// whether something was sent. A read that fails is counted and tried again at the next
+    /// occasion: other members are not to suffer from it.
+    fn maybe_send_append<S: Storage>(
+        &mut self,
+        core: &mut Core<S>,
+        to: NodeId,
+        send_if_empty: bool,
+    ) -> bool {
+        let limits = core.settings.inflight;
+        let Some(progress) = self.progress_mut(to) else { return false };
+        if progress.is_paused() {
+            return false;
+        }
+        let next = progress.next_index();
+        let window_full = progress.is_window_full(&limits);
+        let read = core.read_for_append(next, window_full);
+        let (prev, entries) = match read {
+            Ok(read) => read,
+            Err(StorageError::Compacted) => return self.send_snapshot(core, to),
+            Err(error) => {
+                core.skip_send(to, error);
+                return false;
+            }
+        };
+        if entries.is_empty() && !send_if_empty {
+            return false;
+        }
+        let count = entries.len() as u64;
+        let bytes = if limits.max_inflight_bytes == u64::MAX { 0 } else { entries.payload_bytes() };
+        let commit = core.log.committed();
+        core.send(to, Body::Append(Append { prev, entries, commit }));
+        progress.on_sent_entries(count, bytes, &limits);
+        progress.on_sent_commit(commit);
+        true
+    }
+
+    /// Learns how far a member's log matches, or where it could match instead.
+    pub(crate) fn on_append_response<S: Storage>(
+        &mut self,
+        core: &mut Core<S>,
+        from: NodeId,
+        response: AppendResponse,
+    ) -> Result<(), StorageError> {
+        let Some(progress) = self.progress_mut(from) else { return Ok(()) };
+        match response.rejection {
+            Some(rejection) => {
+                // What the answer depends on is read before anything is changed.
+                core.log.refresh_first()?;
+                progress.mark_active();
+                self.on_append_rejected(core, from, response.index, rejection);
+            }
+            None => {
+                let in_snapshot = matches!(progress.state(), State::Snapshot { .. });
+                let first = if in_snapshot { core.log.first_index()? } else { Index::ZERO };
+                progress.mark_active();
+                self.on_append_accepted(core, from, response.index, first);
+            }
+        }
+        Ok(())
+    }
+
+    /// Probes where the logs may meet. With the member's term at its hint whole terms can be
+    /// skipped: where this log's term is higher, the logs cannot match (paper, section 5.3, end).
+    fn on_append_rejected<S: Storage>(
+        &mut self,
+        core: &mut Core<S>,
+        from: NodeId,
+        rejected: Index,
+        rejection: Rejection,
+    ) {
+        let Rejection { hint, hint_term } = rejection;
+        let probe = if hint_term.0 > 0 { core.log.last_at_most(hint, hint_term).0 } else { hint };
+        let Some(progress) = self.progress_mut(from) else { return };
+        if progress.on_rejected(rejected, probe) {
+            if matches!(progress.state(), State::Replicate(_)) {
+                progress.become_probe();
+            }
+            self.send_append(core, from);
+        }
+    }
+
+    /// The member's log matches up to `index`: perhaps something becomes committed by it, perhaps
+    /// more can be sent. `first` is this log's first index, for a member in snapshot state.
+    fn on_append_accepted<S: Storage>(
+        &mut self,
+        core: &mut Core<S>,
+        from: NodeId,
+        index: Index,
+        first: Index,
+    ) {
+        let Some(progress) = self.progress_mut(from) else { return };
+        let is_probing = matches!(progress.state(), State::Probe);
+        // An answer that tells nothing new can still end a probe, for example after the member
+        // was reported unreachable.
+        let ends_probe = is_probing && progress.match_index() == index;
+        if !progress.on_acknowledged(index) && !ends_probe {
+            return;
+        }
+        match progress.state() {
+            State::Probe => progress.become_replicate(),
+            // Whatever snapshot it applied: the log reaches it again.
+            State::Snapshot { .. } if progress.match_index().next() >= first => {
+                progress.become_probe();
+                progress.become_replicate();
+            }
+            State::Snapshot { .. } => {}
+            State::Replicate(_) => progress.free_inflights_up_to(index),
+        }
+        let is_other = from != core.id();
+        if self.maybe_commit(core) {
+            self.broadcast_append(core);
+        } else if is_other
+            && self.progress(from).is_some_and(|p| p.can_bump_commit(core.log.committed()))
+        {
+            self.send_append(core, from);
+        }
+        if is_other {
+            // The window may have room for several messages now.
+            while self.maybe_send_append(core, from, false) {}
+        }
+        self.finish_transfer(core, from);
+    }
+
+    /// Commits what a quorum has, if it is of this leader's own term: an earlier term's entries
+    /// are committed by what follows them (paper, section 5.4.2 and figure 8). Returns whether
+    /// the commit index moved.
+    pub(crate) fn maybe_commit<S: Storage>(&mut self, core: &mut Core<S>) -> bool {
+        let matched = |id| self.progress(id).map(|progress| progress.match_index());
+        let index = core.membership.committed_index(matched);
+        if index <= core.log.committed() || !core.log.matches(Position { term: core.term, index }) {
+            return false;
+        }
+        core.commit_to(index);
+        self.release_postponed_reads(core);
+        true
+    }
+
+    /// A member is alive; it may have missed something.
+    pub(crate) fn on_heartbeat_response<S: Storage>(
+        &mut self,
+        core: &mut Core<S>,
+        from: NodeId,
+        context: &[u8],
+    ) {
+        let Some(progress) = self.progress_mut(from) else { return };
+        progress.mark_active();
+        // One probe for each heartbeat, and out of a full window an empty append: what filled it
+        // may be lost.
+        progress.unpause();
+        let is_behind = progress.match_index() < core.log.last_index();
+        if is_behind || matches!(progress.state(), State::Probe) {
+            self.send_append(core, from);
+        }
+        self.on_read_acknowledged(core, from, context);
+    }
+
+    /// The application could not reach a member: what was in flight is probably lost.
+    pub(crate) fn on_unreachable(&mut self, member: NodeId) {
+        if let Some(progress) = self.progress_mut(member)
+            && matches!(progress.state(), State::Replicate(_))
+        {
+            progress.become_probe();
+        }
+    }
+}
+
+impl<S: Storage> Core<S> {
+    /// The position before `next` and, unless the window is full, the entries from there on.
+    fn read_for_append(
+        &mut self,
+        next: Index,
+        window_full: bool,
+    ) -> Result<(Position, Entries), StorageError> {
+        let prev = self.log.position_before(next)?;
+        let entries = if window_full {
+            Entries::new()
+        } else {
+            self.log.entries_from(next, self.settings.max_message_bytes)?
+        };
+        Ok((prev, entries))
+    }
+
+    /// Counts and reports a message that is not sent because reading for it failed.
+    pub(crate) fn skip_send(&mut self, to: NodeId, error: StorageError) {
+        self.metrics.sends_skipped = self.metrics.sends_skipped.saturating_add(1);
+        self.emit(|| Event::SendSkipped { to, error });
+    }
+}

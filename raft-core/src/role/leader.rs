@@ -1,0 +1,91 @@
+//! What only a leader has: what it knows of each member, its waiting reads, a transfer under way.
+
+use crate::core::Core;
+use crate::ids::{Index, NodeId};
+use crate::log::Storage;
+use crate::membership::Membership;
+use crate::progress::Progress;
+use crate::read_index::ReadQueue;
+
+/// The state of a leader. It ends with its leadership.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    /// One for each member, this node included, sorted by id.
+    members: Vec<(NodeId, Progress)>,
+    pub(crate) heartbeat_elapsed: u32,
+    /// To whom leadership is being handed over.
+    pub(crate) transferee: Option<NodeId>,
+    /// No membership change is in the log beyond this index. While it is not applied, no further
+    /// one is proposed (thesis, section 4.1).
+    pub(crate) pending_conf_index: Index,
+    /// The payload bytes that are proposed and not applied. May be too low, never too high.
+    pub(crate) uncommitted_bytes: u64,
+    pub(crate) reads: ReadQueue,
+}
+
+impl Leader {
+    /// A leader that begins: it knows nothing of the others but their names.
+    pub(crate) fn new<S: Storage>(core: &Core<S>) -> Self {
+        let last = core.log.last_index();
+        let own = core.id();
+        let progress = |id| {
+            let mut progress = Progress::new(last.next());
+            if id == own {
+                progress.on_acknowledged(last);
+                progress.become_replicate();
+                progress.mark_active();
+            }
+            (id, progress)
+        };
+        Self {
+            members: core.membership.members().map(progress).collect(),
+            heartbeat_elapsed: 0,
+            transferee: None,
+            // There may be a change in the tail, or not: waiting until the tail is applied is
+            // cheaper than looking through it.
+            pending_conf_index: last,
+            uncommitted_bytes: 0,
+            reads: ReadQueue::default(),
+        }
+    }
+
+    pub(crate) fn progress(&self, id: NodeId) -> Option<&Progress> {
+        let at = self.members.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.members.get(at).map(|(_, progress)| progress)
+    }
+
+    pub(crate) fn progress_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
+        let at = self.members.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.members.get_mut(at).map(|(_, progress)| progress)
+    }
+
+    pub(crate) fn members(&self) -> &[(NodeId, Progress)] {
+        &self.members
+    }
+
+    pub(crate) fn members_mut(&mut self) -> impl Iterator<Item = &mut (NodeId, Progress)> {
+        self.members.iter_mut()
+    }
+
+    /// The member at this place of the list, unless it is `own`. Lets a caller walk over the
+    /// others while it changes this leader.
+    pub(crate) fn other_at(&self, place: usize, own: NodeId) -> Option<NodeId> {
+        self.members.get(place).map(|(id, _)| *id).filter(|id| *id != own)
+    }
+
+    /// Follows a change of the membership: who stays keeps their progress, who is new is probed
+    /// from the end of the log and counts as active until the next check.
+    pub(crate) fn reconcile(&mut self, membership: &Membership, last: Index) {
+        self.members.retain(|(id, _)| membership.contains(*id));
+        for id in membership.members() {
+            if let Err(place) = self.members.binary_search_by_key(&id, |(id, _)| *id) {
+                let mut progress = Progress::new(last.max(Index(1)));
+                progress.mark_active();
+                self.members.insert(place, (id, progress));
+            }
+        }
+        if self.transferee.is_some_and(|id| !membership.is_voter(id)) {
+            self.transferee = None;
+        }
+    }
+}

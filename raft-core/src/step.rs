@@ -1,0 +1,301 @@
+//! A message's way in: who sent it, what its term means here, whether its content can be true,
+//! and then the role (paper, figure 2, "Rules for Servers").
+//!
+//! The order matters. A higher term deposes whoever leads here, whatever else the message says,
+//! and a message of a lower term is ignored, whatever it says: only then is its content looked at.
+//! What is refused changed nothing beyond that term rule.
+
+use crate::core::Core;
+use crate::error::{Error, Refusal};
+use crate::ids::{Index, NodeId, Term};
+use crate::log::Storage;
+use crate::membership::Membership;
+use crate::message::{Append, AppendResponse, Body, Message};
+use crate::proposal;
+use crate::role::{Leader, Raft, Role};
+use crate::state::Snapshot;
+
+/// No honest index or term comes near this. Above it lies the room that saturating arithmetic
+/// needs never to saturate.
+const LIMIT: u64 = u64::MAX >> 1;
+
+/// What the term rule decided.
+#[derive(PartialEq)]
+enum Verdict {
+    /// Of this node's term, or of no term: go on.
+    Current,
+    /// Stale, or barred by the lease: done with.
+    Ignored,
+}
+
+impl<S: Storage> Raft<S> {
+    /// Takes a message from a peer.
+    pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
+        self.check_envelope(&message)?;
+        if self.apply_term_rule(&message) == Verdict::Ignored {
+            return Ok(());
+        }
+        self.check_content(&message)?;
+        self.handle(message)
+    }
+
+    /// Takes a message that this node wrote to itself.
+    pub(crate) fn step_own(&mut self, message: Message) -> Result<(), Error> {
+        debug_assert!(message.from == self.core.id() && message.to == self.core.id());
+        if self.apply_term_rule(&message) == Verdict::Ignored {
+            return Ok(());
+        }
+        self.handle(message)
+    }
+
+    /// Checks what does not depend on the term: addresses, and whether there must be a term.
+    fn check_envelope(&self, message: &Message) -> Result<(), Refusal> {
+        let Message { to, from, term, ref body } = *message;
+        let (own, kind) = (self.core.id(), body.kind());
+        if to != own {
+            return Err(Refusal::Misaddressed { to });
+        }
+        // A proposal or read that was forwarded may bounce back; a transfer order carries the
+        // name of its target.
+        let may_be_own =
+            matches!(body, Body::Propose(_) | Body::ReadIndex { .. } | Body::TransferLeader);
+        if from == own && !may_be_own {
+            return Err(Refusal::FromSelf(kind));
+        }
+        if body.is_response() && !self.core.membership.contains(from) {
+            return Err(Refusal::NotAMember(from));
+        }
+        match body {
+            Body::Propose(_) | Body::ReadIndex { .. } if term != Term::ZERO => {
+                return Err(Refusal::UnexpectedTerm { kind, term });
+            }
+            Body::Propose(_) | Body::ReadIndex { .. } => {}
+            // A node that never saw a term rejects a pre-vote in the only term it has.
+            Body::PreVoteResponse(response) if response.rejected => {}
+            _ if term == Term::ZERO => return Err(Refusal::MissingTerm(kind)),
+            _ => {}
+        }
+        if term.0 > LIMIT {
+            return Err(Refusal::TermLimit(term));
+        }
+        Ok(())
+    }
+
+    /// The term rule (paper, section 5.1), with what pre-vote and the lease add to it.
+    fn apply_term_rule(&mut self, message: &Message) -> Verdict {
+        let Message { from, term, ref body, .. } = *message;
+        if term == Term::ZERO || term == self.core.term {
+            return Verdict::Current;
+        }
+        if term < self.core.term {
+            self.answer_stale(from, body);
+            return Verdict::Ignored;
+        }
+        match body {
+            Body::Vote(request) | Body::PreVote(request)
+                if !request.transfer && self.core.is_in_lease() =>
+            {
+                return Verdict::Ignored;
+            }
+            // Neither the question nor the answer "yes" is a sign that the term has begun.
+            Body::PreVote(_) => {}
+            Body::PreVoteResponse(response) if !response.rejected => {}
+            body => self.become_follower(term, body.is_from_leader().then_some(from)),
+        }
+        Verdict::Current
+    }
+
+    /// Answers a message of an earlier term where silence would leave its sender stuck.
+    fn answer_stale(&mut self, from: NodeId, body: &Body) {
+        let core = &mut self.core;
+        match body {
+            // The sender still leads an earlier term, while this node cannot follow it, and with
+            // pre-vote or check-quorum cannot depose it by a vote either: the response's term does.
+            Body::Append(_) | Body::Heartbeat(_)
+                if core.settings.check_quorum || core.settings.pre_vote =>
+            {
+                let response = AppendResponse { index: Index::ZERO, rejection: None };
+                core.send(from, Body::AppendResponse(response));
+            }
+            // A candidate of an earlier term with a longer log would otherwise wait for ever.
+            Body::PreVote(_) => core.answer_vote(from, core.term, true, true),
+            _ => {}
+        }
+    }
+
+    /// Checks what the message says against itself and against what this node knows for sure.
+    fn check_content(&self, message: &Message) -> Result<(), Refusal> {
+        let Message { from, term, ref body, .. } = *message;
+        let leader = self.role.as_leader();
+        match body {
+            Body::Propose(entries) => proposal::check_decodable(entries),
+            // A leader ignores what only a leader of its own term could send.
+            Body::Append(append) if leader.is_none() => check_append(&self.core, term, append),
+            Body::Snapshot(snapshot) if leader.is_none() => check_snapshot(term, snapshot),
+            Body::Heartbeat(heartbeat) if leader.is_none() => check_limit(heartbeat.commit),
+            Body::AppendResponse(response) if leader.is_some() => {
+                let last = self.core.log.last_index();
+                if response.index > last {
+                    let index = response.index;
+                    return Err(Refusal::AcknowledgedBeyondLog { index, last });
+                }
+                Ok(())
+            }
+            Body::HeartbeatResponse { context } => match leader {
+                Some(leader) if leader.progress(from).is_some() => {
+                    leader.reads.check_context(context)
+                }
+                _ => Ok(()),
+            },
+            Body::ReadIndexResponse { index, .. } => check_limit(*index),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands the message to the role.
+    fn handle(&mut self, message: Message) -> Result<(), Error> {
+        let Message { from, term, body, .. } = message;
+        match (&mut self.role, body) {
+            (_, Body::Vote(request)) => self.on_vote(from, term, request),
+            (_, Body::PreVote(request)) => self.on_pre_vote(from, term, request),
+            (Role::Leader(leader), body) => return on_leader(leader, &mut self.core, from, body),
+            (Role::Follower, body) => return self.on_follower(from, body),
+            (Role::PreCandidate(_) | Role::Candidate(_), body) => {
+                return self.on_candidate(from, body);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a candidate or pre-candidate does: someone else who leads this term has won it.
+    fn on_candidate(&mut self, from: NodeId, body: Body) -> Result<(), Error> {
+        match body {
+            Body::Append(_) | Body::Heartbeat(_) | Body::Snapshot(_) => {
+                self.become_follower(self.core.term, Some(from));
+                return self.on_follower(from, body);
+            }
+            Body::VoteResponse(response) if matches!(self.role, Role::Candidate(_)) => {
+                self.on_vote_response(from, response);
+            }
+            Body::PreVoteResponse(response) if matches!(self.role, Role::PreCandidate(_)) => {
+                self.on_vote_response(from, response);
+            }
+            Body::Propose(_) => return Err(crate::DropReason::NoLeader.into()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a follower does.
+    fn on_follower(&mut self, from: NodeId, body: Body) -> Result<(), Error> {
+        let core = &mut self.core;
+        if body.is_from_leader() {
+            core.election_elapsed = 0;
+            core.leader = Some(from);
+        }
+        match body {
+            Body::Append(append) => core.on_append(from, append),
+            Body::Heartbeat(heartbeat) => core.on_heartbeat(from, heartbeat)?,
+            Body::Snapshot(snapshot) => self.on_snapshot(from, snapshot),
+            Body::Propose(entries) => {
+                core.forward_proposal(from, entries)?;
+            }
+            Body::TransferLeader => core.forward_transfer(from),
+            Body::ReadIndex { context } => core.forward_read(from, context),
+            Body::ReadIndexResponse { index, context } => core.on_read_response(index, context),
+            Body::TimeoutNow => return self.on_timeout_now(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What a leader does.
+fn on_leader<S: Storage>(
+    leader: &mut Leader,
+    core: &mut Core<S>,
+    from: NodeId,
+    body: Body,
+) -> Result<(), Error> {
+    match body {
+        Body::Propose(entries) => {
+            leader.on_proposal(core, &entries)?;
+        }
+        Body::ReadIndex { context } => leader.on_read_index(core, from, context)?,
+        Body::AppendResponse(response) => leader.on_append_response(core, from, response)?,
+        Body::HeartbeatResponse { context } => {
+            leader.on_heartbeat_response(core, from, &context);
+        }
+        Body::TransferLeader => leader.on_transfer(core, from),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn check_limit(index: Index) -> Result<(), Refusal> {
+    if index.0 > LIMIT { Err(Refusal::IndexLimit(index)) } else { Ok(()) }
+}
+
+/// Whether a leader of this term can have sent these entries.
+fn check_append<S: Storage>(core: &Core<S>, term: Term, append: &Append) -> Result<(), Refusal> {
+    check_limit(append.prev.index)?;
+    check_limit(append.commit)?;
+    let mut previous = append.prev;
+    if previous.term > term {
+        return Err(Refusal::TermAboveMessage { at: previous, message: term });
+    }
+    for entry in append.entries.iter() {
+        let at = entry.position();
+        if at.index != previous.index.next() {
+            return Err(Refusal::EntryGap { expected: previous.index.next(), got: at.index });
+        }
+        if at.term < previous.term || at.term == Term::ZERO {
+            return Err(Refusal::TermRegression { at, previous: previous.term });
+        }
+        if at.term > term {
+            return Err(Refusal::TermAboveMessage { at, message: term });
+        }
+        previous = at;
+    }
+    check_limit(previous.index)?;
+    check_committed(core, append)
+}
+
+/// Whether the entries agree with what is committed here (the Leader Completeness Property, paper
+/// section 5.4: a leader's log holds everything that is committed).
+fn check_committed<S: Storage>(core: &Core<S>, append: &Append) -> Result<(), Refusal> {
+    let commit = core.log.committed();
+    if append.prev.index >= commit {
+        return Ok(());
+    }
+    let agrees = |at: crate::Position| match core.log.term(at.index) {
+        Some(term) => term == at.term,
+        // Compacted: nothing is known any more.
+        None => true,
+    };
+    let claimed = std::iter::once(append.prev)
+        .chain(append.entries.iter().map(crate::Entry::position))
+        .take_while(|at| at.index <= commit)
+        .find(|at| !agrees(*at));
+    match claimed {
+        Some(at) => Err(Refusal::ConflictWithCommitted { at: at.index, commit }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a leader of this term can have sent this snapshot.
+fn check_snapshot(term: Term, snapshot: &Snapshot) -> Result<(), Refusal> {
+    if snapshot.is_empty() {
+        return Err(Refusal::EmptySnapshot);
+    }
+    check_limit(snapshot.index())?;
+    if snapshot.term() > term || snapshot.term() == Term::ZERO {
+        return Err(Refusal::SnapshotAboveMessage { at: snapshot.position, message: term });
+    }
+    let membership =
+        Membership::from_conf_state(&snapshot.conf_state).map_err(Refusal::BadMembership)?;
+    if membership.is_empty() {
+        return Err(Refusal::BadMembership(crate::membership::ConfStateError::NoVoters));
+    }
+    Ok(())
+}
