@@ -6,9 +6,9 @@ use bytes::Bytes;
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::BadConfChange;
 use crate::event::Event;
-use crate::ids::Index;
+use crate::ids::{Index, NodeId};
 use crate::log::Storage;
-use crate::membership::{ConfChangeV2, Membership};
+use crate::membership::{ConfChangeKind, ConfChangeV2, Membership};
 use crate::role::{Raft, Role};
 use crate::state::ConfState;
 use crate::wire;
@@ -27,6 +27,7 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn apply_conf_change(&mut self, change: &ConfChangeV2) -> AppliedConfChange {
         match self.core.membership.apply(change) {
             Ok(membership) => {
+                self.forget_remade(change, &membership);
                 self.switch_to(membership);
                 self.applied_conf_change(None)
             }
@@ -40,6 +41,19 @@ impl<S: Storage> Raft<S> {
             Ok(Some(change)) => self.apply_conf_change(&change.into()),
             Ok(None) => self.applied_conf_change(None),
             Err(error) => self.skip_conf_change(BadConfChange::Undecodable(error)),
+        }
+    }
+
+    /// A member that a change removes and adds again is new: what the leader knew of it is about
+    /// another life. Who stays in the outgoing half was never gone.
+    fn forget_remade(&mut self, change: &ConfChangeV2, next: &Membership) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        for step in change.changes.iter().filter(|step| step.kind == ConfChangeKind::Remove) {
+            if let Some(id) = NodeId::new(step.node)
+                && !next.voters_outgoing().contains(&id)
+            {
+                leader.forget(id);
+            }
         }
     }
 

@@ -73,6 +73,11 @@ impl Leader {
         self.members.get(place).map(|(id, _)| *id).filter(|id| *id != own)
     }
 
+    /// Forgets what it knows of a member.
+    pub(crate) fn forget(&mut self, member: NodeId) {
+        self.members.retain(|(id, _)| *id != member);
+    }
+
     /// Follows a change of the membership: who stays keeps their progress, who is new is probed
     /// from the end of the log and counts as active until the next check.
     pub(crate) fn reconcile(&mut self, membership: &Membership, last: Index) {
