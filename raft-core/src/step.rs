@@ -148,6 +148,7 @@ impl<S: Storage> Raft<S> {
                 _ => Ok(()),
             },
             Body::ReadIndexResponse { index, .. } => check_limit(*index),
+            Body::Vote(request) | Body::PreVote(request) => check_limit(request.last.index),
             _ => Ok(()),
         }
     }
