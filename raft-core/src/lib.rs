@@ -110,7 +110,7 @@ pub use crate::metrics::Metrics;
 pub use crate::node::Node;
 pub use crate::progress::{Limits, Progress};
 pub use crate::proposal::{ConfChangeOutcome, Proposed};
-pub use crate::ready::{LocalResponse, Ready, Reply, StorageAppend, StorageApply};
+pub use crate::ready::{LocalResponse, Ready, ReadyContents, Reply, StorageAppend, StorageApply};
 pub use crate::reconfiguration::AppliedConfChange;
 pub use crate::snapshot::SnapshotStatus;
 pub use crate::state::{ConfState, HardState, Peer, ReadState, RoleKind, Snapshot, SoftState};

@@ -55,7 +55,7 @@ pub struct Node<S: Storage> {
     awaited: VecDeque<u64>,
     response_count: u64,
     /// The buffers of the Ready that was advanced last.
-    spare: Ready,
+    spare: Option<Ready>,
 }
 
 /// The Ready that was handed out and not advanced yet.
@@ -98,7 +98,7 @@ impl<S: Storage> Node<S> {
             outstanding: Outstanding::default(),
             awaited: VecDeque::new(),
             response_count: 0,
-            spare: Ready::default(),
+            spare: None,
         };
         node.leave();
         Ok(node)
@@ -526,7 +526,7 @@ impl<S: Storage> Node<S> {
         let (entries, snapshot) = core.log.accept_unstable();
         core.log.accept_applying(&committed, !is_async);
         let (hard_state, last) = (core.hard_state(), self.last_hard_state);
-        let mut ready = std::mem::take(&mut self.spare);
+        let mut ready = self.spare.take().unwrap_or_default();
         self.ready_count = self.ready_count.saturating_add(1);
         ready.number = self.ready_count;
         std::mem::swap(&mut ready.messages, &mut core.outbox.now);
@@ -642,15 +642,8 @@ impl<S: Storage> Node<S> {
 
     /// Keeps the buffers of a Ready for the next one.
     fn recycle(&mut self, mut ready: Ready) {
-        ready.messages.clear();
-        ready.messages_after_sync.clear();
-        ready.read_states.clear();
-        self.spare = Ready {
-            messages: ready.messages,
-            messages_after_sync: ready.messages_after_sync,
-            read_states: ready.read_states,
-            ..Ready::default()
-        };
+        ready.clear();
+        self.spare = Some(ready);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod async_writes;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 pub(crate) use async_writes::LocalKind;
@@ -29,9 +30,16 @@ use crate::wire::schema;
 ///    [`apply_conf_change`](crate::Node::apply_conf_change) for each membership change in it;
 /// 5. answer the reads in `read_states` whose index is applied;
 /// 6. [`advance`](crate::Node::advance).
+///
+/// It is a handle of one word: a loop hands it around a million times a second. What it says are
+/// the fields of [`ReadyContents`], reached through it: `ready.messages`.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Ready(Box<ReadyContents>);
+
+/// What a [`Ready`] says. Take its messages out by `drain(..)`, so that the buffers are reused.
 #[derive(Clone, PartialEq, Default, Debug)]
 #[non_exhaustive]
-pub struct Ready {
+pub struct ReadyContents {
     /// Which Ready of this node it is, counted from one.
     pub(crate) number: u64,
     /// The leader or role changed. For information: nothing to persist.
@@ -60,7 +68,38 @@ pub struct Ready {
     pub apply: Option<StorageApply>,
 }
 
+impl Deref for Ready {
+    type Target = ReadyContents;
+
+    fn deref(&self) -> &ReadyContents {
+        &self.0
+    }
+}
+
+impl DerefMut for Ready {
+    fn deref_mut(&mut self) -> &mut ReadyContents {
+        &mut self.0
+    }
+}
+
 impl Ready {
+    /// Empties it for the next use; the buffers stay.
+    pub(crate) fn clear(&mut self) {
+        let contents = &mut *self.0;
+        contents.soft_state = None;
+        contents.hard_state = None;
+        contents.read_states.clear();
+        contents.entries = Entries::new();
+        contents.snapshot = None;
+        contents.committed = Entries::new();
+        contents.messages.clear();
+        contents.messages_after_sync.clear();
+        contents.append = None;
+        contents.apply = None;
+    }
+}
+
+impl ReadyContents {
     /// Which Ready of its node this is, counted from one.
     #[must_use]
     pub const fn number(&self) -> u64 {
