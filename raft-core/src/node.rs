@@ -245,16 +245,12 @@ impl<S: Storage> Node<S> {
     ///
     /// # Errors
     /// As [`propose`](Self::propose); [`Refusal::NoEntries`] when there is none.
-    pub fn propose_many<P>(&mut self, payloads: P) -> Result<Proposed, Error>
-    where
-        P: IntoIterator<Item = Bytes>,
-        P::IntoIter: ExactSizeIterator,
-    {
-        let payloads = payloads.into_iter();
-        if payloads.len() == 0 {
+    pub fn propose_many(&mut self, payloads: Vec<Bytes>) -> Result<Proposed, Error> {
+        if payloads.is_empty() {
             return Err(Refusal::NoEntries.into());
         }
-        self.call(|raft| raft.propose(payloads))
+        payloads.iter().try_for_each(check_size)?;
+        self.call(|raft| raft.propose(payloads.into_iter()))
     }
 
     /// Proposes a membership change. It takes effect when the application applies it.
@@ -415,7 +411,16 @@ impl<S: Storage> Node<S> {
         let mut on_advance = std::mem::take(&mut self.outstanding.on_advance);
         self.outstanding = Outstanding::default();
         for kind in on_advance.drain(..) {
-            self.raft.on_local(kind)?;
+            // Nothing of this reads the storage or can be refused. If it fails all the same, half
+            // of an advance has happened, and only a restart can mend that.
+            if let Err(error) = self.raft.on_local(kind) {
+                let fault = match error {
+                    Error::Storage(error) => Fault::Storage(error),
+                    _ => Fault::Invariant("a node refused its own message"),
+                };
+                self.fault_with(fault.clone());
+                return Err(Error::Faulted(fault));
+            }
         }
         self.outstanding.on_advance = on_advance;
         self.recycle(ready);
@@ -532,8 +537,9 @@ impl<S: Storage> Node<S> {
         std::mem::swap(&mut ready.messages, &mut core.outbox.now);
         std::mem::swap(&mut ready.messages_after_sync, &mut core.outbox.after_sync);
         std::mem::swap(&mut ready.read_states, &mut core.read_states);
-        ready.must_sync =
+        ready.must_sync_log =
             !entries.is_empty() || hard_state.term != last.term || hard_state.vote != last.vote;
+        ready.must_sync = ready.must_sync_log || snapshot.is_some();
         ready.hard_state = (hard_state != last).then_some(hard_state);
         ready.entries = entries;
         ready.snapshot = snapshot;

@@ -74,12 +74,9 @@ impl<S: Storage> Raft<S> {
     /// Takes a snapshot in the place of the log if it is newer than what is committed here.
     pub(crate) fn on_snapshot(&mut self, from: NodeId, snapshot: Arc<Snapshot>) {
         self.restore(snapshot);
-        // The commit index now is the snapshot's, or was beyond it already.
-        let index = if self.core.log.has_next_snapshot() {
-            self.core.log.last_index()
-        } else {
-            self.core.log.committed()
-        };
+        // Restored or not, what is committed is all that is known to match: a tail beyond it may
+        // come from another leader. A restored log ends at its commit index.
+        let index = self.core.log.committed();
         self.core.send(from, Body::AppendResponse(AppendResponse { index, rejection: None }));
     }
 

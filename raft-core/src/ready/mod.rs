@@ -62,6 +62,9 @@ pub struct ReadyContents {
     /// Whether step 2 must reach the disk before step 3. When false, a write without sync is
     /// enough: what would be lost is learned again.
     pub must_sync: bool,
+    /// Whether that is so even without the snapshot: what the text form shows, because upstream
+    /// leaves it unsaid that a snapshot is synced always.
+    pub(crate) must_sync_log: bool,
     /// Only with asynchronous storage writes: work for the append thread.
     pub append: Option<StorageAppend>,
     /// Only with asynchronous storage writes: work for the apply thread.
@@ -122,7 +125,7 @@ impl ReadyContents {
             snapshot: self.snapshot.as_deref(),
             committed: &self.committed,
             messages: &messages,
-            must_sync: self.must_sync,
+            must_sync: self.must_sync_log,
         }
         .to_string()
     }

@@ -4,6 +4,7 @@ use raftcore::{Config, Index, Position, ReadOnly, Snapshot, Term};
 
 use super::directive::{Failure, Outcome, flag, parsed};
 use super::env::Env;
+use super::error::told_by_storage;
 use super::node::{Disk, TestNode};
 use super::parser::Directive;
 
@@ -30,8 +31,8 @@ impl Env {
         for (key, value) in directive.options() {
             set_option(&mut config, &mut snapshot, key, value)?;
         }
-        let starts_empty = snapshot == Snapshot::default()
-            && directive.options().all(|(key, _)| key != "index");
+        let starts_empty =
+            snapshot == Snapshot::default() && directive.options().all(|(key, _)| key != "index");
         if !starts_empty {
             if snapshot.index() <= Index(1) {
                 return Err(Failure::told("index must be specified as > 1 due to bootstrap"));
@@ -43,7 +44,7 @@ impl Env {
             // Every node draws its own election timeouts.
             let mut config = config.clone();
             (config.id, config.seed) = (id, id);
-            let disk = Disk::new(snapshot.clone()).map_err(Failure::told)?;
+            let disk = Disk::new(snapshot.clone()).map_err(|error| told_by_storage(&error))?;
             self.nodes.push(TestNode::start(id, config, disk)?);
         }
         Ok(())

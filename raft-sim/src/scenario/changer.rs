@@ -58,10 +58,10 @@ impl Changer {
     /// come back in the same change; new ones are probed from the end of the log.
     fn follow(&mut self, next: Membership, steps: &[ConfChangeSingle]) {
         for step in steps.iter().filter(|step| step.kind == ConfChangeKind::Remove) {
-            if let Some(id) = NodeId::new(step.node) {
-                if !next.voters_outgoing().contains(&id) {
-                    self.progress.remove(&id);
-                }
+            if let Some(id) = NodeId::new(step.node)
+                && !next.voters_outgoing().contains(&id)
+            {
+                self.progress.remove(&id);
             }
         }
         self.progress.retain(|id, _| next.contains(*id));

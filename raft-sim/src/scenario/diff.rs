@@ -6,6 +6,9 @@ use std::ops::Range;
 /// Lines that are shown before and after a difference.
 const CONTEXT: usize = 4;
 
+/// Of texts longer than this only so many lines are compared: the work grows with the square.
+const LINES: usize = 3000;
+
 /// A line of the comparison: where it stands in both texts, and whether it belongs to both (' '),
 /// only to the first ('-') or only to the second ('+').
 struct Line<'a> {
@@ -18,8 +21,8 @@ struct Line<'a> {
 /// The unified diff from `expected` to `got`; empty when they are equal.
 #[must_use]
 pub fn unified(expected: &str, got: &str) -> String {
-    let old: Vec<&str> = expected.lines().collect();
-    let new: Vec<&str> = got.lines().collect();
+    let old: Vec<&str> = expected.lines().take(LINES).collect();
+    let new: Vec<&str> = got.lines().take(LINES).collect();
     let lines = compare(&old, &new);
     let mut text = String::new();
     for hunk in hunks(&lines) {

@@ -146,3 +146,54 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays a file with this text, and returns the report and what the file says afterwards.
+    fn played(name: &str, text: &str, rewrite: bool) -> (Report, String) {
+        let file = std::env::temp_dir().join(format!("raft-sim-{}-{name}.txt", std::process::id()));
+        fs::write(&file, text).unwrap();
+        let mut report = Folder::open(&file).unwrap().rewriting(rewrite).play();
+        report.text = report.text.replace(&file.display().to_string(), "FILE");
+        let after = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        (report, after)
+    }
+
+    const WRONG: &str = "# one node\nadd-nodes 1\n----\nnot ok\n\nraft-state\n----\nok\n";
+    const RIGHT: &str = "# one node\nadd-nodes 1\n----\nok\n\nraft-state\n----\n\
+                         1: StateFollower (Non-Voter) Term:0 Lead:0\n";
+
+    #[test]
+    fn a_difference_is_shown_with_its_place() {
+        let (report, after) = played("differs", WRONG, false);
+        assert_eq!(report.summary(), "0 scenarios passed, 1 failed");
+        let expected = "\
+            FILE:2: add-nodes 1\n--- expected\n+++ got\n@@ -1,1 +1,1 @@\n-not ok\n+ok\n\n\
+            FILE:6: raft-state\n--- expected\n+++ got\n@@ -1,1 +1,1 @@\n-ok\n\
+            +1: StateFollower (Non-Voter) Term:0 Lead:0\n\n";
+        assert_eq!(report.text, expected);
+        assert_eq!(after, WRONG);
+    }
+
+    #[test]
+    fn rewriting_makes_a_file_pass() {
+        let (report, after) = played("rewritten", WRONG, true);
+        assert_eq!(report, Report { passed: 1, ..Report::default() });
+        assert_eq!(after, RIGHT);
+        let (report, _) = played("right", RIGHT, false);
+        assert_eq!(report.summary(), "1 scenarios passed, 0 failed");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_or_played_fails() {
+        let (report, _) = played("unplayable", "campaign 7\n----\nok\n", true);
+        assert_eq!((report.failed, &*report.text), (1, "FILE:1: there is no node 7\n"));
+        let (report, _) = played("unreadable", "campaign\n", false);
+        assert_eq!((report.failed, &*report.text), (1, "FILE: line 1: no line ---- follows\n"));
+        let (report, _) = played("empty", "# nothing\n", false);
+        assert_eq!(report.failed, 1);
+    }
+}

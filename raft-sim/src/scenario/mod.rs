@@ -27,7 +27,6 @@ mod show;
 mod stabilize;
 mod tokens;
 
-use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 
 pub use diff::unified;
@@ -51,22 +50,26 @@ pub struct Played {
 /// the caller to compare.
 #[must_use]
 pub fn play(script: &Script) -> Played {
+    let mut stage = Stage::default();
+    play_with(script, |directive| stage.run(directive))
+}
+
+/// Plays until a directive cannot be played, or panics.
+fn play_with(script: &Script, mut run: impl FnMut(&Directive) -> Result<String, String>) -> Played {
     let mut outputs = Vec::new();
-    let line = Cell::new(0);
-    let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        let mut stage = Stage::default();
-        for directive in script.directives() {
-            line.set(directive.line);
-            outputs.push(stage.run(directive)?);
-        }
-        Ok(())
-    }));
-    let broken = match result {
-        Ok(Ok(())) => None,
-        Ok(Err(problem)) => Some(problem),
-        Err(panic) => Some(format!("panic: {}", panic_text(panic.as_ref()))),
-    };
-    Played { outputs, broken: broken.map(|problem| (line.get(), problem)) }
+    for directive in script.directives() {
+        // What a panic leaves behind is not looked at again.
+        let problem = match panic::catch_unwind(AssertUnwindSafe(|| run(directive))) {
+            Ok(Ok(output)) => {
+                outputs.push(output);
+                continue;
+            }
+            Ok(Err(problem)) => problem,
+            Err(panic) => format!("panic: {}", panic_text(panic.as_ref())),
+        };
+        return Played { outputs, broken: Some((directive.line, problem)) };
+    }
+    Played { outputs, broken: None }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -109,6 +112,7 @@ impl Stage {
             "deliver-msgs" => env.deliver_msgs(directive),
             "forget-leader" => env.forget_leader(directive),
             "log-level" => env.log_level(directive),
+            "membership" => env.membership(directive),
             "process-append-thread" => env.process_append_threads(directive),
             "process-apply-thread" => env.process_apply_threads(directive),
             "process-ready" => env.process_readies(directive),
@@ -129,5 +133,62 @@ impl Stage {
             "transfer-leadership" => env.transfer_leadership(directive),
             _ => Err(Failure::told("unknown command")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played(text: &str) -> Played {
+        play(&Script::parse(text).unwrap())
+    }
+
+    #[test]
+    fn families_are_told_apart_by_their_commands() {
+        let text = "simple\nv1\n----\n\nvote\n----\n\nadd-nodes 1\n----\n\nraft-log 1\n----\n";
+        let expected = [
+            "voters=(1)\n1: StateProbe match=0 next=1\n",
+            "VoteWon\n",
+            "ok\n",
+            "log is empty: first index=1, last index=0\n",
+        ];
+        assert_eq!(
+            played(text),
+            Played { outputs: expected.map(str::to_owned).into(), broken: None }
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_played_stops_the_file_at_its_line() {
+        let played = played("add-nodes 1\n----\n\ncampaign 2\n----\n\nraft-state\n----\n");
+        assert_eq!(played.outputs, ["ok\n"]);
+        assert_eq!(played.broken, Some((4, "there is no node 2".to_owned())));
+    }
+
+    #[test]
+    fn a_panic_ends_the_file_and_nothing_else() {
+        let script = Script::parse("one\n----\n\ntwo\n----\n\nthree\n----\n").unwrap();
+        let played = play_with(&script, |directive| match directive.command.as_str() {
+            "two" => panic!("at {}", directive.command),
+            _ => Ok("ok\n".to_owned()),
+        });
+        assert_eq!(played.outputs, ["ok\n"]);
+        assert_eq!(played.broken, Some((4, "panic: at two".to_owned())));
+    }
+
+    #[test]
+    fn errors_of_the_story_are_outputs_even_in_silence() {
+        let text = "unheard-of\n----\n\nlog-level none\n----\n\nadd-nodes 1\n----\n\n\
+                    raft-state\n----\n\npropose 1 x\n----\n\nlog-level loud\n----\n";
+        let expected = [
+            "unknown command\n",
+            "ok\n",
+            "ok\n",
+            "ok\n",
+            "raft proposal dropped\n",
+            "log levels must be either of [DEBUG INFO WARN ERROR FATAL NONE]\n",
+        ];
+        assert_eq!(played(text).outputs, expected);
     }
 }

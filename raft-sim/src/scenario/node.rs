@@ -12,7 +12,7 @@ use raftcore::{
 };
 
 use super::directive::{Failure, Outcome};
-use super::error::told;
+use super::error::{told, told_by_storage};
 
 /// A node, or what is left of it while it is down.
 pub(crate) struct TestNode {
@@ -62,11 +62,6 @@ impl Disk {
         self.0.borrow().history.last().cloned().unwrap_or_default()
     }
 
-    /// Up to where the application has applied.
-    pub(crate) fn applied(&self) -> Index {
-        self.0.borrow().applied
-    }
-
     /// Drops the log up to and including this index.
     pub(crate) fn compact(&self, index: Index) -> Result<(), StorageError> {
         self.0.borrow_mut().log.compact(index)
@@ -84,12 +79,15 @@ impl Disk {
             stored.log.set_hard_state(hard_state);
         }
         match snapshot.filter(|snapshot| !snapshot.is_empty()) {
-            None => stored.log.append(entries).map_err(Failure::told),
+            None => stored.log.append(entries).map_err(|error| told_by_storage(&error)),
             Some(_) if !entries.is_empty() => {
                 Err(Failure::told("can't apply snapshot and entries at the same time"))
             }
             Some(snapshot) => {
-                stored.log.apply_snapshot(Snapshot::clone(snapshot)).map_err(Failure::told)?;
+                stored
+                    .log
+                    .apply_snapshot(Snapshot::clone(snapshot))
+                    .map_err(|error| told_by_storage(&error))?;
                 stored.applied = snapshot.index();
                 stored.membership = snapshot.conf_state.clone();
                 Ok(())
@@ -120,7 +118,8 @@ impl Disk {
         let stored = &mut *self.0.borrow_mut();
         if let Some(applied) = applied.filter(|applied| *applied != stored.applied) {
             let place = stored.history.iter().position(|snapshot| snapshot.index() == applied);
-            let place = place.ok_or_else(|| Failure::broken(format!("{applied} was not applied")))?;
+            let place =
+                place.ok_or_else(|| Failure::broken(format!("{applied} was not applied")))?;
             stored.history.truncate(place + 1);
             stored.applied = applied;
             stored.membership = stored.history[place].conf_state.clone();
@@ -167,7 +166,14 @@ impl TestNode {
     pub(crate) fn start(id: u64, config: Config, disk: Disk) -> Result<Self, Failure> {
         let node = Node::new(&config, disk.clone()).map_err(|error| told(&error))?;
         let node = Some(node);
-        Ok(Self { id, config, disk, node, append_work: VecDeque::new(), apply_work: VecDeque::new() })
+        Ok(Self {
+            id,
+            config,
+            disk,
+            node,
+            append_work: VecDeque::new(),
+            apply_work: VecDeque::new(),
+        })
     }
 
     /// The node itself, unless it is down.

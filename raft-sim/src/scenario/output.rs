@@ -45,10 +45,9 @@ impl Output {
                 self.level = level;
                 Ok(())
             }
-            None => Err(Failure::told(format!(
-                "log levels must be either of [{}]",
-                LEVELS.join(" ")
-            ))),
+            None => {
+                Err(Failure::told(format!("log levels must be either of [{}]", LEVELS.join(" "))))
+            }
         }
     }
 

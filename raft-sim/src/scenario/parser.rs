@@ -292,10 +292,7 @@ mod tests {
 
     #[test]
     fn lists_may_nest_and_touch_what_follows() {
-        assert_eq!(
-            args("cmd a=(f(x, y), z)b=1"),
-            [arg("a", &["f(x, y)", "z"]), arg("b", &["1"])]
-        );
+        assert_eq!(args("cmd a=(f(x, y), z)b=1"), [arg("a", &["f(x, y)", "z"]), arg("b", &["1"])]);
     }
 
     #[test]
@@ -346,7 +343,8 @@ mod tests {
 
     #[test]
     fn new_outputs_change_nothing_else() {
-        let text = "# why\none\nx\n----\nold\nlines\n\n\n# next\ntwo\n----\n----\na\n\nb\n----\n----\n\n\
+        let text = "# why\none\nx\n----\nold\nlines\n\n\n\
+                    # next\ntwo\n----\n----\na\n\nb\n----\n----\n\n\
                     three\n----\nkept\n";
         let script = Script::parse(text).unwrap();
         let unchanged: Vec<_> = script.directives().iter().map(|d| d.expected.clone()).collect();

@@ -121,7 +121,8 @@ impl Question {
     fn vote(&self) -> String {
         let votes = self.reported(&self.votes);
         let [incoming, outgoing] = self.sorted_halves();
-        let result = |a: &[NodeId], b: &[NodeId]| joint::vote_result(a, b, |id| votes.get(&id).copied());
+        let result =
+            |a: &[NodeId], b: &[NodeId]| joint::vote_result(a, b, |id| votes.get(&id).copied());
         let (straight, swapped) = (result(&incoming, &outgoing), result(&outgoing, &incoming));
         let mut text = String::new();
         if straight != swapped {

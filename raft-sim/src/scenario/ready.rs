@@ -28,16 +28,16 @@ impl Env {
     /// the work goes to the node's storage threads instead, and nothing is advanced.
     pub(crate) fn process_ready(&mut self, id: u64) -> Outcome {
         let ready = self.node(id)?.up()?.ready().map_err(|error| told(&error))?;
-        let Some(ready) = ready else {
+        let Some(mut ready) = ready else {
             self.out.print(&Ready::default().describe());
             return Ok(());
         };
         self.out.print(&ready.describe());
         let node = self.node(id)?;
         if node.config.async_storage_writes {
-            node.append_work.extend(ready.append);
-            node.apply_work.extend(ready.apply);
-            self.queue.extend(ready.messages.into_iter().map(Parcel::from));
+            node.append_work.extend(ready.append.take());
+            node.apply_work.extend(ready.apply.take());
+            self.queue.extend(ready.messages.drain(..).map(Parcel::from));
             return Ok(());
         }
         node.disk.persist(ready.hard_state, ready.snapshot.as_ref(), &ready.entries)?;

@@ -1,10 +1,11 @@
-//! The commands that look: `raft-log`, `raft-state`, `status`, `log-level`; and `compact`, which
-//! shows the log that is left.
+//! The commands that look: `raft-log`, `raft-state`, `status`, `membership`, `log-level`; and
+//! `compact`, which shows the log that is left.
 
 use raftcore::{Index, NodeId, Storage, describe};
 
-use super::directive::{Failure, Outcome};
+use super::directive::Outcome;
 use super::env::Env;
+use super::error::told_by_storage;
 use super::parser::Directive;
 
 impl Env {
@@ -16,20 +17,24 @@ impl Env {
     /// `compact ID I`
     pub(crate) fn compact(&mut self, directive: &Directive) -> Outcome {
         let index = Index(directive.number(1)?);
-        self.node(directive.number(0)?)?.disk.compact(index).map_err(Failure::told)?;
+        self.node(directive.number(0)?)?
+            .disk
+            .compact(index)
+            .map_err(|error| told_by_storage(&error))?;
         self.raft_log(directive)
     }
 
     /// `raft-log ID`
     pub(crate) fn raft_log(&mut self, directive: &Directive) -> Outcome {
         let disk = self.node(directive.number(0)?)?.disk.clone();
-        let first = disk.first_index().map_err(Failure::told)?;
-        let last = disk.last_index().map_err(Failure::told)?;
+        let first = disk.first_index().map_err(|error| told_by_storage(&error))?;
+        let last = disk.last_index().map_err(|error| told_by_storage(&error))?;
         if last < first {
             self.out.print(&format!("log is empty: first index={first}, last index={last}"));
             return Ok(());
         }
-        let entries = disk.entries(first, last.next(), u64::MAX).map_err(Failure::told)?;
+        let entries =
+            disk.entries(first, last.next(), u64::MAX).map_err(|error| told_by_storage(&error))?;
         self.out.print(&describe::entries(&entries));
         Ok(())
     }
@@ -61,6 +66,13 @@ impl Env {
         for peer in &status.progress {
             self.out.line(&format!("{}: {}", peer.id.get(), peer.describe()));
         }
+        Ok(())
+    }
+
+    /// `membership ID`: an own command.
+    pub(crate) fn membership(&mut self, directive: &Directive) -> Outcome {
+        let membership = self.node(directive.number(0)?)?.up()?.status().membership;
+        self.out.line(&membership.to_string());
         Ok(())
     }
 }

@@ -1,0 +1,9 @@
+//! Gives the shared library its name for the dynamic linker, which carries the ABI's major version.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let target = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if matches!(target.as_str(), "linux" | "android" | "freebsd" | "netbsd" | "openbsd") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libraftcore.so.0");
+    }
+}

@@ -1,0 +1,76 @@
+/*
+ * raftcore.h: the Raft consensus core as a C library.
+ *
+ * Generated from the sources of raft-ffi by `make header`. Do not edit.
+ *
+ * OVERVIEW
+ *
+ * raftcore decides; it does no I/O, reads no clock and starts no thread. The application brings
+ * its own storage and its own network and drives a node: hand messages in, tick, take a Ready,
+ * persist and send and apply what it says, advance.
+ *
+ *     raftcore_config config;
+ *     raftcore_config_init(&config, sizeof config, NULL);
+ *     config.id = my_id;
+ *     raftcore_node *node;
+ *     raftcore_node_create(&config, storage, &node, NULL);
+ *     for (;;) {
+ *         if (a_tick_has_passed()) raftcore_node_tick(node, NULL);
+ *         while (receive(&bytes, &len)) raftcore_node_step(node, bytes, len, NULL);
+ *         const raftcore_ready *ready;
+ *         if (raftcore_node_poll_ready(node, ms_to_next_tick(), &ready, &error) != RAFTCORE_OK)
+ *             return fail(&error);
+ *         if (ready == NULL) continue;
+ *         send_all(&ready->messages);
+ *         write_to_disk(ready->snapshot, &ready->entries, ready->hard_state, ready->must_sync);
+ *         raftcore_node_persist(node, ready, NULL);
+ *         send_all(&ready->messages_after_sync);
+ *         if (ready->snapshot != NULL) restore(ready->snapshot);
+ *         const raftcore_entry *entry = NULL;
+ *         while ((entry = raftcore_entry_next(&ready->committed, entry)) != NULL) {
+ *             if (entry->kind == RAFTCORE_ENTRY_NORMAL) apply(entry);
+ *             else raftcore_node_apply_conf_change_entry(node, entry, NULL, NULL);
+ *         }
+ *         answer_reads(&ready->read_states);
+ *         raftcore_node_advance(node, ready, NULL);
+ *     }
+ *
+ * THREADING. A node and a storage may be used from any thread; they lock themselves. No call
+ * blocks, except raftcore_node_poll_ready. The exception is destroying: no other call on the same
+ * object may run or come later. The library installs no signal handler and starts no thread. Of a
+ * process that forked, only one side may go on using a node.
+ *
+ * OWNERSHIP. What a function takes it copies, unless its comment says otherwise. What it hands
+ * out is of two kinds. A Ready and everything it points to belongs to the node and is valid until
+ * the next successful raftcore_node_advance of that node, or its raftcore_node_destroy. Anything
+ * else that a function writes a pointer to is the caller's, to be freed with the function its
+ * comment names; never with free().
+ *
+ * ERRORS. A call returns RAFTCORE_OK or a number below zero (see "Status codes"). Except for the
+ * -5xx group, a call that failed left the node as it was, and wrote no output but its error
+ * argument. A message from a peer can never stop a node.
+ *
+ * ARGUMENTS. A pointer may be NULL only where its comment says so; otherwise the answer is
+ * RAFTCORE_ERR_NULL. Two exceptions hold everywhere: error may be NULL, and (NULL, 0) is an empty
+ * array. A number that stands for something unknown is RAFTCORE_ERR_ENUM. Functions that only look
+ * take a const pointer.
+ *
+ * ABI. Within a major version programs need not be compiled again. What may change in a minor
+ * version: new functions, new numbers, and new fields at the end of a struct. A struct that may
+ * grow carries its size: one that the caller fills, or lets the library fill, begins with
+ * struct_size, which the caller sets to its sizeof; what an older program does not know takes its
+ * default, and what a newer program knows and the library does not must be zero. Arrays carry
+ * their stride, the distance from one element to the next: walk through them with the _at and
+ * _next functions. A struct whose comment says "never grows" does not. What never changes: the
+ * meaning of a number, a field or a function. The soname carries the major version.
+ */
+
+#ifndef RAFTCORE_H
+#define RAFTCORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif

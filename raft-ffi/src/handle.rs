@@ -1,0 +1,226 @@
+//! A node behind its lock: how every call gets in, and what is seen to when it leaves.
+//!
+//! On leaving a call: a panic faults the node, the descriptor and the waiting threads learn
+//! whether there is a Ready, and the log lines are handed over when the lock is released.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use raftcore::{Fault, Node};
+
+use crate::backend::{Backend, Occupied};
+use crate::error::Failure;
+use crate::journal::Journal;
+use crate::node::raftcore_node;
+use crate::poll::Wakes;
+use crate::readiness::Signal;
+use crate::ready_memory::ReadyMemory;
+use crate::status::RAFTCORE_ERR_REENTRY;
+
+/// What a `raftcore_node` is.
+pub(crate) struct Handle {
+    state: Mutex<State>,
+    /// There may be a Ready, or a wake-up.
+    pub(crate) changed: Condvar,
+    /// Which thread is inside, so that a callback that comes back is refused; zero: none.
+    inside: AtomicUsize,
+}
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub(crate) core: Node<Backend>,
+    pub(crate) ready: ReadyMemory,
+    pub(crate) signal: Option<Signal>,
+    /// How many threads wait in `raftcore_node_poll_ready`.
+    pub(crate) waiting: usize,
+    pub(crate) wakes: Wakes,
+    pub(crate) journal: Journal,
+    /// Whether the fault was written to the log.
+    fault_is_told: bool,
+    /// Dropped after the node: then another may use the storage.
+    _storage: Occupied,
+}
+
+impl Handle {
+    pub(crate) fn new(core: Node<Backend>, ready: ReadyMemory, storage: Occupied) -> Self {
+        let state = State {
+            core,
+            ready,
+            signal: None,
+            waiting: 0,
+            wakes: Wakes::default(),
+            journal: Journal::default(),
+            fault_is_told: false,
+            _storage: storage,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), inside: AtomicUsize::new(0) }
+    }
+
+    /// Locks the node for one call.
+    pub(crate) fn lock(&self) -> Result<Locked<'_>, Failure> {
+        let me = this_thread();
+        // Relaxed: only this thread writes its own number, so it sees it if it is there.
+        if self.inside.load(Ordering::Relaxed) == me {
+            let text = "a callback called back into the node that is calling it";
+            return Err(Failure::new(RAFTCORE_ERR_REENTRY, text));
+        }
+        let state = self.state.lock();
+        self.inside.store(me, Ordering::Relaxed);
+        Ok(Locked { handle: self, state: Some(state) })
+    }
+
+    /// One call.
+    pub(crate) fn call<T>(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.lock()?.with(act)
+    }
+}
+
+/// A node that one thread is inside.
+pub(crate) struct Locked<'a> {
+    handle: &'a Handle,
+    /// Present until it is dropped.
+    state: Option<MutexGuard<'a, State>>,
+}
+
+impl Locked<'_> {
+    /// Acts on the node. Whatever comes of it, the rest is seen to by `drop`.
+    pub(crate) fn with<T>(
+        mut self,
+        act: impl FnOnce(&mut State) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match &mut self.state {
+            Some(state) => act(state),
+            None => Err(Failure::new(RAFTCORE_ERR_REENTRY, "the node is not locked")),
+        }
+    }
+
+    /// Lets others in and waits until something changed or the time is over; false if it is over.
+    pub(crate) fn wait(&mut self, deadline: Option<std::time::Instant>) -> bool {
+        let Some(state) = &mut self.state else { return false };
+        state.settle(self.handle);
+        state.waiting = state.waiting.saturating_add(1);
+        self.handle.inside.store(0, Ordering::Relaxed);
+        let in_time = match deadline {
+            Some(deadline) => !self.handle.changed.wait_until(state, deadline).timed_out(),
+            None => {
+                self.handle.changed.wait(state);
+                true
+            }
+        };
+        self.handle.inside.store(this_thread(), Ordering::Relaxed);
+        state.waiting = state.waiting.saturating_sub(1);
+        in_time
+    }
+
+    /// What the lock protects, while it is held.
+    pub(crate) fn state(&mut self) -> Option<&mut State> {
+        self.state.as_deref_mut()
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        if std::thread::panicking() {
+            state.core.fault_with(Fault::Panic("in a call through the C ABI".to_owned()));
+        }
+        state.settle(self.handle);
+        let lines = state.take_lines();
+        self.handle.inside.store(0, Ordering::Relaxed);
+        drop(state);
+        if let Some(lines) = lines {
+            lines.deliver();
+        }
+    }
+}
+
+impl State {
+    /// Whether `raftcore_node_ready` would have something to say.
+    pub(crate) fn has_news(&self) -> bool {
+        self.core.fault().is_some() || (!self.ready.is_outstanding() && self.core.has_ready())
+    }
+
+    /// Lets everyone who waits know whether there is something to take.
+    fn settle(&mut self, handle: &Handle) {
+        if self.signal.is_none() && self.waiting == 0 {
+            return;
+        }
+        let news = self.has_news();
+        if let Some(signal) = &mut self.signal {
+            signal.set(news);
+        }
+        if self.waiting > 0 && (news || self.wakes.is_ringing()) {
+            handle.changed.notify_all();
+        }
+    }
+
+    fn take_lines(&mut self) -> Option<crate::journal::Lines> {
+        if let (Some(fault), false) = (self.core.fault(), self.fault_is_told) {
+            self.journal.tell_fault(fault);
+            self.fault_is_told = true;
+        }
+        self.journal.take()
+    }
+}
+
+/// The node behind a pointer of the program's.
+///
+/// # Safety
+/// `node` is NULL or a node that is not destroyed before the result is last used.
+pub(crate) unsafe fn of<'a>(node: *const raftcore_node) -> Result<&'a Handle, Failure> {
+    // SAFETY: as promised by the caller.
+    match unsafe { node.as_ref() } {
+        Some(node) => Ok(&node.handle),
+        None => Err(Failure::null("node")),
+    }
+}
+
+/// A number for this thread that no other living thread has, and that is not zero.
+fn this_thread() -> usize {
+    thread_local! {
+        static MARK: u8 = const { 0 };
+    }
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use raftcore::{ConfState, Config, MemoryStorage};
+
+    use super::*;
+    use crate::status::{RAFTCORE_ERR_FAULTED, RAFTCORE_ERR_PANIC};
+
+    fn node() -> Handle {
+        let storage = MemoryStorage::with_conf_state(ConfState::with_voters([1]));
+        let backend = Backend::memory(storage);
+        let occupied = backend.occupy().unwrap();
+        let core = Node::new(&Config::new(1, 1), backend).unwrap();
+        Handle::new(core, ReadyMemory::new(1), occupied)
+    }
+
+    fn tick(node: &Handle) -> i32 {
+        guard!(std::ptr::null_mut(), { node.call(|state| Ok(state.core.tick()?)) })
+    }
+
+    #[test]
+    fn a_panic_faults_the_node_and_releases_it() {
+        let node = node();
+        assert_eq!(tick(&node), 0);
+        let status = guard!(std::ptr::null_mut(), { node.call(|_| panic!("a bug")) });
+        assert_eq!(status, RAFTCORE_ERR_PANIC);
+        assert_eq!(tick(&node), RAFTCORE_ERR_FAULTED);
+        // Who waits for a Ready is told.
+        assert!(node.call(|state| Ok(state.has_news())).unwrap());
+    }
+
+    #[test]
+    fn a_call_from_inside_a_call_is_refused() {
+        let node = node();
+        let inner = node.call(|_| Ok(tick(&node))).unwrap();
+        assert_eq!(inner, RAFTCORE_ERR_REENTRY);
+        assert_eq!(tick(&node), 0);
+    }
+}

@@ -1,0 +1,283 @@
+//! Messages.
+//!
+//! A node addresses its messages by member id; how they get there is the application's affair.
+//! The network may lose, repeat, delay and reorder them. The usual way is to send the encoded
+//! bytes (raftpb.Message, the format of etcd's raft) as they are and to hand what arrives to
+//! raftcore_node_step. The fields tell where a message goes and what it is.
+
+#![allow(non_camel_case_types, reason = "the names are those of the C header")]
+
+use std::ffi::c_void;
+
+use std::ptr;
+
+use bytes::Bytes;
+use raftcore::{Body, Entries, Message, NodeId, describe, wire};
+
+use crate::entry::{raftcore_entries, raftcore_entry};
+use crate::error::raftcore_error;
+use crate::owned;
+use crate::slice::{self, Out, raftcore_buffer, raftcore_slice};
+use crate::snapshot::{SnapshotView, raftcore_snapshot};
+use crate::status::raftcore_status;
+
+/// What a message says. The numbers are those of the wire; kinds that never leave a node have
+/// numbers too and are left out here.
+pub type raftcore_message_kind = i32;
+/// Entries to append, passed on to the leader.
+pub const RAFTCORE_MESSAGE_PROPOSE: raftcore_message_kind = 2;
+/// Entries from the leader.
+pub const RAFTCORE_MESSAGE_APPEND: raftcore_message_kind = 3;
+/// The answer to an append or a snapshot.
+pub const RAFTCORE_MESSAGE_APPEND_RESPONSE: raftcore_message_kind = 4;
+/// A request for a vote.
+pub const RAFTCORE_MESSAGE_VOTE: raftcore_message_kind = 5;
+/// The answer to it.
+pub const RAFTCORE_MESSAGE_VOTE_RESPONSE: raftcore_message_kind = 6;
+/// A snapshot for a member that is behind the leader's log. It can be large: send it on a
+/// connection of its own, and say how that went with raftcore_node_report_snapshot.
+pub const RAFTCORE_MESSAGE_SNAPSHOT: raftcore_message_kind = 7;
+/// The leader is alive.
+pub const RAFTCORE_MESSAGE_HEARTBEAT: raftcore_message_kind = 8;
+/// The answer to it.
+pub const RAFTCORE_MESSAGE_HEARTBEAT_RESPONSE: raftcore_message_kind = 9;
+/// The sender is to become leader.
+pub const RAFTCORE_MESSAGE_TRANSFER_LEADER: raftcore_message_kind = 13;
+/// The receiver is to campaign at once.
+pub const RAFTCORE_MESSAGE_TIMEOUT_NOW: raftcore_message_kind = 14;
+/// A request for a read index, passed on to the leader.
+pub const RAFTCORE_MESSAGE_READ_INDEX: raftcore_message_kind = 15;
+/// The leader's answer.
+pub const RAFTCORE_MESSAGE_READ_INDEX_RESPONSE: raftcore_message_kind = 16;
+/// The question whether a vote would be given.
+pub const RAFTCORE_MESSAGE_PRE_VOTE: raftcore_message_kind = 17;
+/// The answer to it.
+pub const RAFTCORE_MESSAGE_PRE_VOTE_RESPONSE: raftcore_message_kind = 18;
+
+/// A message from one member to another. A field that its kind does not have is zero or empty.
+/// Grows at its end: step through an array with its stride.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct raftcore_message {
+    /// The receiver.
+    pub to: u64,
+    /// The sender; of a transfer the member that is to lead, of a forwarded proposal or read the
+    /// member that asked first.
+    pub from: u64,
+    /// The sender's term; of a pre-vote the term that the election would have. Zero in proposals
+    /// and reads.
+    pub term: u64,
+    /// The term of the entry at index; of a rejection the follower's term at reject_hint.
+    pub log_term: u64,
+    /// Of an append the position before its entries, of a vote the candidate's last entry, of a
+    /// response what it answers for, of a read's answer the read index.
+    pub index: u64,
+    /// The sender's commit index, in appends and heartbeats.
+    pub commit: u64,
+    /// Unused by every kind that exists; kept because the wire has it.
+    pub vote: u64,
+    /// Of a rejection: the highest index at which the logs could match.
+    pub reject_hint: u64,
+    /// What it says: RAFTCORE_MESSAGE_.
+    pub kind: raftcore_message_kind,
+    /// 1 in a response that says no; otherwise 0.
+    pub reject: u32,
+    /// The whole message, ready to send. Empty without RAFTCORE_FORM_ENCODED.
+    pub encoded: raftcore_slice,
+    /// Of a heartbeat and a read: what comes back unchanged with the answer. Of a vote: whether
+    /// the leader ordered it. Empty without RAFTCORE_FORM_FIELDS.
+    pub context: raftcore_slice,
+    /// The entries that a proposal or an append carries. Empty without RAFTCORE_FORM_FIELDS.
+    pub entries: raftcore_entries,
+    /// The snapshot that it carries, or NULL. NULL without RAFTCORE_FORM_FIELDS.
+    pub snapshot: *const raftcore_snapshot,
+}
+
+/// Messages in the order in which they are to be sent. raftcore_message_at finds one.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct raftcore_messages {
+    /// The first; may be NULL when count is 0.
+    pub items: *const raftcore_message,
+    /// How many.
+    pub count: usize,
+    /// The distance from one to the next in bytes.
+    pub stride: usize,
+}
+
+/// Writes the kind of an encoded message to kind: for a server that admits some kinds only. Fails
+/// with RAFTCORE_ERR_REFUSED when the bytes are no message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_message_kind_of(
+    data: *const c_void,
+    len: usize,
+    kind: *mut raftcore_message_kind,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for `kind` and (data, len).
+        let (out, data) =
+            unsafe { (Out::required(kind, "kind")?, slice::copy(data, len, "data")?) };
+        let message = wire::decode(data).map_err(raftcore::Error::from)?;
+        out.write(message.body.kind() as i32);
+        Ok(())
+    })
+}
+
+/// Decodes a message, for a program that wants to see its fields before it steps it. The caller
+/// owns it and frees it with raftcore_message_destroy. Fails with RAFTCORE_ERR_REFUSED when the
+/// bytes are no message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_message_decode(
+    data: *const c_void,
+    len: usize,
+    out: *mut *mut raftcore_message,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for `out` and (data, len).
+        let (out, data) = unsafe { (Out::required(out, "out")?, slice::copy(data, len, "data")?) };
+        let message = wire::decode(data.clone()).map_err(raftcore::Error::from)?;
+        out.write(owned::give(Backing::new(message, data), Backing::view));
+        Ok(())
+    })
+}
+
+/// Frees a message that a call returned for the caller to own. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_message_destroy(message: *mut raftcore_message) {
+    // SAFETY: `message` is NULL or came from `raftcore_message_decode`.
+    guard!(else (), { unsafe { owned::take_back::<_, Backing>(message) } });
+}
+
+/// Says in one line what an encoded message says, for a log. The wording may change. The caller
+/// owns the buffer and frees it with raftcore_buffer_free. Fails with RAFTCORE_ERR_REFUSED when
+/// the bytes are no message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_message_describe(
+    data: *const c_void,
+    len: usize,
+    out: *mut raftcore_buffer,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for `out` and (data, len).
+        let (out, data) = unsafe { (Out::required(out, "out")?, slice::copy(data, len, "data")?) };
+        let message = wire::decode(data).map_err(raftcore::Error::from)?;
+        out.write(raftcore_buffer::owning(describe::message(&(&message).into())));
+        Ok(())
+    })
+}
+
+impl raftcore_messages {
+    /// A view of messages that somebody else keeps alive.
+    pub(crate) const fn of(items: &[raftcore_message]) -> Self {
+        let first = if items.is_empty() { ptr::null() } else { items.as_ptr() };
+        Self { items: first, count: items.len(), stride: size_of::<raftcore_message>() }
+    }
+}
+
+impl raftcore_message {
+    /// The numbers of a message; the rest is empty.
+    pub(crate) fn of(message: &Message) -> Self {
+        let mut view = Self {
+            to: message.to.get(),
+            from: message.from.get(),
+            term: message.term.0,
+            log_term: 0,
+            index: 0,
+            commit: 0,
+            vote: NodeId::or_zero(None),
+            reject_hint: 0,
+            kind: message.body.kind() as i32,
+            reject: 0,
+            encoded: raftcore_slice::EMPTY,
+            context: raftcore_slice::EMPTY,
+            entries: raftcore_entries::EMPTY,
+            snapshot: ptr::null(),
+        };
+        match &message.body {
+            Body::Append(append) => {
+                (view.log_term, view.index) = (append.prev.term.0, append.prev.index.0);
+                view.commit = append.commit.0;
+            }
+            Body::AppendResponse(response) => {
+                view.index = response.index.0;
+                if let Some(rejection) = response.rejection {
+                    view.reject = 1;
+                    (view.log_term, view.reject_hint) = (rejection.hint_term.0, rejection.hint.0);
+                }
+            }
+            Body::Vote(vote) | Body::PreVote(vote) => {
+                (view.log_term, view.index) = (vote.last.term.0, vote.last.index.0);
+            }
+            Body::VoteResponse(vote) | Body::PreVoteResponse(vote) => {
+                view.reject = vote.rejected.into();
+            }
+            Body::Heartbeat(heartbeat) => view.commit = heartbeat.commit.0,
+            Body::ReadIndexResponse { index, .. } => view.index = index.0,
+            Body::Propose(_)
+            | Body::Snapshot(_)
+            | Body::HeartbeatResponse { .. }
+            | Body::TransferLeader
+            | Body::TimeoutNow
+            | Body::ReadIndex { .. } => (),
+        }
+        view
+    }
+
+    /// The entries of a message.
+    pub(crate) const fn entries_of(message: &Message) -> Option<&Entries> {
+        match &message.body {
+            Body::Propose(entries) => Some(entries),
+            Body::Append(append) => Some(&append.entries),
+            _ => None,
+        }
+    }
+
+    /// The context of a message.
+    pub(crate) fn context_of(message: &Message) -> raftcore_slice {
+        match &message.body {
+            Body::Heartbeat(heartbeat) => raftcore_slice::of(&heartbeat.context),
+            Body::HeartbeatResponse { context }
+            | Body::ReadIndex { context }
+            | Body::ReadIndexResponse { context, .. } => raftcore_slice::of(context),
+            // The wire's word for it.
+            Body::Vote(vote) if vote.transfer => raftcore_slice::of(b"CampaignTransfer"),
+            _ => raftcore_slice::EMPTY,
+        }
+    }
+}
+
+/// What a `raftcore_message` that the caller owns points into.
+struct Backing {
+    entries: Vec<raftcore_entry>,
+    snapshot: SnapshotView,
+    message: Message,
+    encoded: Bytes,
+}
+
+impl Backing {
+    fn new(message: Message, encoded: Bytes) -> Self {
+        let entries = raftcore_message::entries_of(&message).into_iter().flat_map(Entries::iter);
+        let entries = entries.map(raftcore_entry::of).collect();
+        let snapshot = match &message.body {
+            Body::Snapshot(snapshot) => SnapshotView::of(snapshot),
+            _ => SnapshotView::empty(),
+        };
+        Self { entries, snapshot, message, encoded }
+    }
+
+    fn view(&self) -> raftcore_message {
+        raftcore_message {
+            encoded: raftcore_slice::of(&self.encoded),
+            context: raftcore_message::context_of(&self.message),
+            entries: raftcore_entries::of(&self.entries),
+            snapshot: match &self.message.body {
+                Body::Snapshot(_) => self.snapshot.address(),
+                _ => ptr::null(),
+            },
+            ..raftcore_message::of(&self.message)
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Proposals, reads and membership changes.
+
+#![allow(non_camel_case_types, reason = "the names are those of the C header")]
+
+use std::ffi::c_void;
+
+use raftcore::{ConfChangeOutcome, ConfChangeV2, Proposed, ReplaceReason};
+
+use crate::entry::{self, raftcore_entry};
+use crate::error::{Failure, raftcore_error};
+use crate::handle;
+use crate::membership::{self, raftcore_conf_change, raftcore_conf_state};
+use crate::node::raftcore_node;
+use crate::sized::{self, SizedOut};
+use crate::slice::{self, Out, raftcore_slice};
+use crate::status::raftcore_status;
+
+/// What became of a proposal.
+pub type raftcore_outcome = i32;
+/// It stands in this leader's log. It is not committed yet, and may still be lost if the leader
+/// changes.
+pub const RAFTCORE_OUTCOME_APPENDED: raftcore_outcome = 0;
+/// It was passed on to the leader, without a promise.
+pub const RAFTCORE_OUTCOME_FORWARDED: raftcore_outcome = 1;
+/// Only of a membership change: it cannot follow the present configuration, and an empty entry
+/// stands in the log in its place.
+pub const RAFTCORE_OUTCOME_REPLACED: raftcore_outcome = 2;
+
+/// Why a membership change was replaced by an empty entry.
+pub type raftcore_replace_reason = i32;
+/// It was not.
+pub const RAFTCORE_REPLACE_NONE: raftcore_replace_reason = 0;
+/// A change may be in the log that is not applied yet.
+pub const RAFTCORE_REPLACE_PENDING: raftcore_replace_reason = 1;
+/// The configuration is joint and must be left first.
+pub const RAFTCORE_REPLACE_ALREADY_JOINT: raftcore_replace_reason = 2;
+/// The configuration is not joint, so that it cannot be left.
+pub const RAFTCORE_REPLACE_NOT_JOINT: raftcore_replace_reason = 3;
+/// A reason that has no number of its own yet.
+pub const RAFTCORE_REPLACE_OTHER: raftcore_replace_reason = 4;
+
+/// What became of a proposal or a membership change. Memory of the caller's, who sets struct_size.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct raftcore_proposed {
+    /// sizeof(raftcore_proposed), set by the caller.
+    pub struct_size: usize,
+    /// RAFTCORE_OUTCOME_.
+    pub outcome: raftcore_outcome,
+    /// Of a membership change that was replaced: RAFTCORE_REPLACE_.
+    pub replace_reason: raftcore_replace_reason,
+    /// The term of the entries; zero when forwarded. An entry that comes back committed with the
+    /// same index and term is the one proposed; with another term, the one proposed was lost.
+    pub term: u64,
+    /// The index of the first entry; zero when forwarded.
+    pub first: u64,
+    /// The index of the last entry; zero when forwarded.
+    pub last: u64,
+    /// To whom it was forwarded; zero otherwise.
+    pub leader: u64,
+}
+
+/// Proposes a payload for the log. It is copied, once. RAFTCORE_ERR_DROPPED says that it was not
+/// taken, and why. What was taken comes back in a Ready's committed entries, or is lost with its
+/// leader: proposals are not repeated by the library. out may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_propose(
+    node: *mut raftcore_node,
+    data: *const c_void,
+    len: usize,
+    out: *mut raftcore_proposed,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, out, data) = unsafe {
+            (handle::of(node)?, sized::optional_out(out, "out")?, slice::copy(data, len, "data")?)
+        };
+        let proposed = node.call(|state| Ok(state.core.propose(data)?))?;
+        write(out, proposed.into());
+        Ok(())
+    })
+}
+
+/// Proposes count payloads in one call; all are taken, in order, or none. out may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_propose_many(
+    node: *mut raftcore_node,
+    payloads: *const raftcore_slice,
+    count: usize,
+    out: *mut raftcore_proposed,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, out, payloads) = unsafe {
+            let payloads = slice::copy_many(payloads, count, "payloads")?;
+            (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
+        };
+        let proposed = node.call(|state| Ok(state.core.propose_many(payloads)?))?;
+        write(out, proposed.into());
+        Ok(())
+    })
+}
+
+/// Proposes a membership change. One is in the log at a time: a change that cannot follow the
+/// present configuration is not an error, but takes an empty entry's place in the log, and out
+/// says RAFTCORE_OUTCOME_REPLACED and why. out may be NULL. RAFTCORE_ERR_CONF_CHANGE when no node
+/// could ever apply it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_propose_conf_change(
+    node: *mut raftcore_node,
+    change: *const raftcore_conf_change,
+    out: *mut raftcore_proposed,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, out, change) = unsafe {
+            let change = membership::copy_change(change, "change")?;
+            (handle::of(node)?, sized::optional_out(out, "out")?, change)
+        };
+        let outcome = node.call(|state| Ok(state.core.propose_conf_change(&change)?))?;
+        write(out, outcome.into());
+        Ok(())
+    })
+}
+
+/// Applies the membership change in a committed entry whose kind is not RAFTCORE_ENTRY_NORMAL.
+/// Every such entry must come here, in order, before its Ready is advanced. A change that no node
+/// can apply is skipped, which the log says. The new membership is written to conf_state, which
+/// may be NULL; the caller then owns it and frees it with raftcore_conf_state_destroy. Store it
+/// with the application's state: the next snapshot needs it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_apply_conf_change_entry(
+    node: *mut raftcore_node,
+    entry: *const raftcore_entry,
+    conf_state: *mut *mut raftcore_conf_state,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, entry, out) =
+            unsafe { (handle::of(node)?, entry::copy(entry, "entry")?, Out::optional(conf_state)) };
+        if !entry.is_conf_change() {
+            return Err(Failure::number("entry->kind", entry.kind as i32));
+        }
+        let applied = node.call(|state| Ok(state.core.apply_conf_change_entry(&entry)?))?;
+        if out.is_wanted() {
+            out.write(membership::give_state(applied.conf_state));
+        }
+        Ok(())
+    })
+}
+
+/// As raftcore_node_apply_conf_change_entry, with a change that the application decoded from the
+/// entry, and may have altered: a step whose node it sets to zero is vetoed. Every member must
+/// alter it alike.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_apply_conf_change(
+    node: *mut raftcore_node,
+    change: *const raftcore_conf_change,
+    conf_state: *mut *mut raftcore_conf_state,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, change, out) = unsafe {
+            let change = membership::copy_change(change, "change")?;
+            (handle::of(node)?, ConfChangeV2::from(change), Out::optional(conf_state))
+        };
+        let applied = node.call(|state| Ok(state.core.apply_conf_change(&change)?))?;
+        if out.is_wanted() {
+            out.write(membership::give_state(applied.conf_state));
+        }
+        Ok(())
+    })
+}
+
+/// Asks for an index up to which the application must have applied to answer a read linearizably.
+/// The answer comes in a Ready's read_states with the same context, which is copied and should be
+/// unique; or never, if it is lost on the way: ask again after a while.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_read_index(
+    node: *mut raftcore_node,
+    context: *const c_void,
+    len: usize,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, context) = unsafe { (handle::of(node)?, slice::copy(context, len, "context")?) };
+        node.call(|state| Ok(state.core.read_index(context)?))
+    })
+}
+
+sized!(raftcore_proposed);
+
+impl raftcore_proposed {
+    const NOTHING: Self = Self {
+        struct_size: size_of::<Self>(),
+        outcome: RAFTCORE_OUTCOME_APPENDED,
+        replace_reason: RAFTCORE_REPLACE_NONE,
+        term: 0,
+        first: 0,
+        last: 0,
+        leader: 0,
+    };
+}
+
+impl From<Proposed> for raftcore_proposed {
+    fn from(proposed: Proposed) -> Self {
+        match proposed {
+            Proposed::Appended { term, first, last } => {
+                Self { term: term.0, first: first.0, last: last.0, ..Self::NOTHING }
+            }
+            Proposed::Forwarded { leader } => {
+                Self { outcome: RAFTCORE_OUTCOME_FORWARDED, leader: leader.get(), ..Self::NOTHING }
+            }
+        }
+    }
+}
+
+impl From<ConfChangeOutcome> for raftcore_proposed {
+    fn from(outcome: ConfChangeOutcome) -> Self {
+        let (position, reason) = match outcome {
+            ConfChangeOutcome::Appended(position) => (position, None),
+            ConfChangeOutcome::Replaced { position, reason } => (position, Some(reason)),
+            ConfChangeOutcome::Forwarded { leader } => {
+                return Proposed::Forwarded { leader }.into();
+            }
+        };
+        let (term, index) = (position.term, position.index);
+        let appended = Self::from(Proposed::Appended { term, first: index, last: index });
+        match reason {
+            None => appended,
+            Some(reason) => Self {
+                outcome: RAFTCORE_OUTCOME_REPLACED,
+                replace_reason: match reason {
+                    ReplaceReason::Pending { .. } => RAFTCORE_REPLACE_PENDING,
+                    ReplaceReason::AlreadyJoint => RAFTCORE_REPLACE_ALREADY_JOINT,
+                    ReplaceReason::NotJoint => RAFTCORE_REPLACE_NOT_JOINT,
+                    _ => RAFTCORE_REPLACE_OTHER,
+                },
+                ..appended
+            },
+        }
+    }
+}
+
+fn write(out: Option<SizedOut<raftcore_proposed>>, proposed: raftcore_proposed) {
+    if let Some(out) = out {
+        out.write(proposed);
+    }
+}

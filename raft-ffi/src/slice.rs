@@ -1,0 +1,222 @@
+//! Bytes.
+
+#![allow(non_camel_case_types, reason = "the names are those of the C header")]
+
+use std::ffi::c_void;
+use std::ptr;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::Failure;
+use crate::status::RAFTCORE_ERR_TOO_LARGE;
+
+/// Bytes that belong to somebody else. The pair (NULL, 0) is an empty slice. Never grows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct raftcore_slice {
+    /// The first byte; may be NULL when len is 0.
+    pub data: *const u8,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// Numbers that belong to somebody else: ids of members. Never grows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct raftcore_ids {
+    /// The first; may be NULL when count is 0.
+    pub items: *const u64,
+    /// How many.
+    pub count: usize,
+}
+
+/// Bytes that the library made for the caller, who owns them and frees them with
+/// raftcore_buffer_free. A zero byte follows them that len does not count, so that text can be
+/// read as a C string. Never grows.
+#[repr(C)]
+pub struct raftcore_buffer {
+    /// The first byte. Not NULL in a buffer that a call filled.
+    pub data: *const u8,
+    /// How many bytes.
+    pub len: usize,
+    /// The library's own.
+    pub owner: *mut c_void,
+}
+
+/// Frees what a call put into a buffer, and empties it. NULL and an empty buffer are allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_buffer_free(buffer: *mut raftcore_buffer) {
+    guard!(else (), {
+        if !buffer.is_null() {
+            // SAFETY: a buffer of the caller's, filled by `Buffer::write` or zero.
+            unsafe {
+                let owner = (*buffer).owner.cast::<Vec<u8>>();
+                buffer.write(raftcore_buffer::EMPTY);
+                if !owner.is_null() {
+                    drop(Box::from_raw(owner));
+                }
+            }
+        }
+    });
+}
+
+impl raftcore_slice {
+    pub(crate) const EMPTY: Self = Self { data: ptr::null(), len: 0 };
+
+    /// A view of bytes that somebody else keeps alive.
+    pub(crate) const fn of(bytes: &[u8]) -> Self {
+        if bytes.is_empty() { Self::EMPTY } else { Self { data: bytes.as_ptr(), len: bytes.len() } }
+    }
+}
+
+impl raftcore_ids {
+    /// A view of ids that somebody else keeps alive.
+    pub(crate) const fn of(ids: &[u64]) -> Self {
+        Self { items: if ids.is_empty() { ptr::null() } else { ids.as_ptr() }, count: ids.len() }
+    }
+}
+
+impl raftcore_buffer {
+    const EMPTY: Self = Self { data: ptr::null(), len: 0, owner: ptr::null_mut() };
+
+    /// A buffer with these bytes and a NUL behind them.
+    pub(crate) fn owning(bytes: impl Into<Vec<u8>>) -> Self {
+        let mut bytes: Vec<u8> = bytes.into();
+        let len = bytes.len();
+        bytes.push(0);
+        let bytes = Box::new(bytes);
+        Self { data: bytes.as_ptr(), len, owner: Box::into_raw(bytes).cast() }
+    }
+}
+
+/// An array of a program's.
+///
+/// # Safety
+/// `(NULL, 0)`, or `items` points to `count` valid elements that stay as they are for `'a`.
+pub(crate) unsafe fn array<'a, T>(
+    items: *const T,
+    count: usize,
+    name: &str,
+) -> Result<&'a [T], Failure> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if items.is_null() {
+        return Err(Failure::null(name));
+    }
+    if count > isize::MAX as usize / size_of::<T>().max(1) {
+        let text = format!("{name}: no memory holds {count} elements");
+        return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
+    }
+    // SAFETY: not NULL, not larger than memory, and the rest as promised by the caller.
+    Ok(unsafe { std::slice::from_raw_parts(items, count) })
+}
+
+/// Bytes of a program's, copied.
+///
+/// # Safety
+/// As for [`array`].
+pub(crate) unsafe fn copy(data: *const c_void, len: usize, name: &str) -> Result<Bytes, Failure> {
+    // SAFETY: as promised by the caller.
+    unsafe { array(data.cast::<u8>(), len, name) }.map(Bytes::copy_from_slice)
+}
+
+/// The bytes of a slice of a program's, copied.
+///
+/// # Safety
+/// As for [`array`].
+pub(crate) unsafe fn copy_slice(slice: raftcore_slice, name: &str) -> Result<Bytes, Failure> {
+    // SAFETY: as promised by the caller.
+    unsafe { copy(slice.data.cast(), slice.len, name) }
+}
+
+/// Many slices of a program's, copied into one block of memory that they share.
+///
+/// # Safety
+/// As for [`array`], for the array and for each slice in it.
+pub(crate) unsafe fn copy_many(
+    slices: *const raftcore_slice,
+    count: usize,
+    name: &str,
+) -> Result<Vec<Bytes>, Failure> {
+    // SAFETY: as promised by the caller.
+    let slices = unsafe { array(slices, count, name) }?;
+    let mut block = BytesMut::with_capacity(total_len(slices, name)?);
+    for slice in slices {
+        // SAFETY: as promised by the caller.
+        block.extend_from_slice(unsafe { array(slice.data, slice.len, name) }?);
+    }
+    let mut block = block.freeze();
+    Ok(slices.iter().map(|slice| block.split_to(slice.len)).collect())
+}
+
+fn total_len(slices: &[raftcore_slice], name: &str) -> Result<usize, Failure> {
+    let total = slices.iter().try_fold(0usize, |sum, slice| sum.checked_add(slice.len));
+    total.filter(|total| *total <= isize::MAX as usize).ok_or_else(|| {
+        Failure::new(RAFTCORE_ERR_TOO_LARGE, format!("{name}: no memory holds all of it"))
+    })
+}
+
+/// Ids of a program's, copied.
+///
+/// # Safety
+/// As for [`array`].
+pub(crate) unsafe fn copy_ids(ids: raftcore_ids, name: &str) -> Result<Vec<u64>, Failure> {
+    // SAFETY: as promised by the caller.
+    unsafe { array(ids.items, ids.count, name) }.map(<[u64]>::to_vec)
+}
+
+/// A place of a program's for one result.
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// # Safety
+    /// `ptr` is NULL or can be written to.
+    pub(crate) unsafe fn required(ptr: *mut T, name: &str) -> Result<Self, Failure> {
+        if ptr.is_null() { Err(Failure::null(name)) } else { Ok(Self(ptr)) }
+    }
+
+    /// # Safety
+    /// `ptr` is NULL or can be written to.
+    pub(crate) const unsafe fn optional(ptr: *mut T) -> Self {
+        Self(ptr)
+    }
+
+    pub(crate) const fn is_wanted(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// Writes the result, if it is wanted.
+    pub(crate) fn write(self, value: T) {
+        if self.is_wanted() {
+            // SAFETY: who made this promised that it can be written to.
+            unsafe { self.0.write(value) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_empty_only_without_a_length() {
+        // SAFETY: neither pointer is read.
+        unsafe {
+            assert!(array::<u8>(ptr::null(), 0, "it").is_ok_and(<[u8]>::is_empty));
+            assert!(array::<u8>(ptr::null(), 1, "it").is_err());
+            assert!(array::<u64>(ptr::dangling(), usize::MAX / 8, "it").is_err());
+        }
+    }
+
+    #[test]
+    fn many_slices_share_one_block() {
+        let slices = [raftcore_slice::of(b"ab"), raftcore_slice::EMPTY, raftcore_slice::of(b"c")];
+        // SAFETY: the slices are constants.
+        let copies = unsafe { copy_many(slices.as_ptr(), 3, "it") }.unwrap();
+        assert_eq!(copies, ["ab", "", "c"]);
+        let huge = [raftcore_slice { data: ptr::dangling(), len: usize::MAX }; 2];
+        // SAFETY: refused by its length, not read.
+        assert!(unsafe { copy_many(huge.as_ptr(), 2, "it") }.is_err());
+    }
+}

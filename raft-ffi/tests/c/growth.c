@@ -1,0 +1,106 @@
+/* Programs that were built with an older or a newer header. */
+#include "cluster.h"
+
+#include <stddef.h>
+
+/* A struct of today with fields that come later. */
+struct newer_config {
+    raftcore_config known;
+    uint64_t unknown[2];
+};
+struct newer_state {
+    raftcore_node_state known;
+    uint64_t unknown[2];
+};
+
+static void a_newer_program_may_not_ask_for_what_is_unknown(void)
+{
+    struct newer_config config;
+    raftcore_node *node;
+    memset(&config, 0xff, sizeof config);
+    OK(raftcore_config_init(&config.known, sizeof config, &error));
+    CHECK_EQ(config.known.struct_size, sizeof config);
+    CHECK_EQ(config.unknown[0], 0);
+    CHECK_EQ(config.unknown[1], 0);
+    config.known.id = 1;
+    OK(raftcore_node_create(&config.known, NULL, &node, &error));
+
+    struct newer_state state;
+    memset(&state, 0xff, sizeof state);
+    state.known.struct_size = sizeof state;
+    OK(raftcore_node_status(node, &state.known, &error));
+    CHECK_EQ(state.known.id, 1);
+    CHECK_EQ(state.known.struct_size, sizeof state);
+    CHECK_EQ(state.unknown[0], 0); /* what the library does not know is zero */
+    raftcore_node_destroy(node);
+
+    config.unknown[1] = 1;
+    node = NULL;
+    CHECK_STATUS(raftcore_node_create(&config.known, NULL, &node, &error),
+                 RAFTCORE_ERR_STRUCT_SIZE);
+    CHECK(node == NULL);
+}
+
+static void a_size_that_was_never_set_is_an_error(void)
+{
+    struct cluster cluster;
+    cluster_start(&cluster, 1);
+    raftcore_node *node = cluster.members[0].node;
+    raftcore_node_state state = {.id = 77};
+    raftcore_metrics metrics = {.struct_size = SIZE_MAX};
+    raftcore_config config = config_of(2);
+    raftcore_node *other = NULL;
+    CHECK_STATUS(raftcore_node_status(node, &state, &error), RAFTCORE_ERR_STRUCT_SIZE);
+    CHECK_EQ(state.id, 77);
+    CHECK_STATUS(raftcore_node_metrics(node, &metrics, &error), RAFTCORE_ERR_STRUCT_SIZE);
+    CHECK_STATUS(raftcore_config_init(&config, 4, &error), RAFTCORE_ERR_STRUCT_SIZE);
+    CHECK_STATUS(raftcore_config_init(&config, sizeof config - 8, &error),
+                 RAFTCORE_ERR_STRUCT_SIZE);
+    config.struct_size = 0;
+    CHECK_STATUS(raftcore_node_create(&config, NULL, &other, &error), RAFTCORE_ERR_STRUCT_SIZE);
+
+    /* An error argument without its size fails the call before it does anything. */
+    raftcore_error unset = {.status = 5};
+    CHECK_EQ(raftcore_node_campaign(node, &unset), RAFTCORE_ERR_STRUCT_SIZE);
+    CHECK_EQ(unset.status, 5);
+    CHECK(strstr(raftcore_last_error(), "sizeof(raftcore_error)") != NULL);
+    CHECK_EQ(state_of(&cluster.members[0]).role, RAFTCORE_ROLE_FOLLOWER);
+    cluster_stop(&cluster);
+}
+
+/* An array of a newer program's: the stride says where the next element is. */
+static void a_longer_element_is_stepped_over(void)
+{
+    struct {
+        raftcore_entry known;
+        uint64_t unknown;
+    } list[2];
+    raftcore_entries entries = {&list[0].known, 2, sizeof list[0]};
+    raftcore_storage *storage;
+    uint64_t last;
+    memset(list, 0, sizeof list);
+    for (uint64_t i = 0; i < 2; i++) {
+        list[i].known.term = 1;
+        list[i].known.index = i + 1;
+        list[i].unknown = 7; /* not looked at: the library cannot know what it would mean */
+    }
+    OK(raftcore_storage_create_memory(NULL, &storage, &error));
+    OK(raftcore_storage_append(storage, &entries, &error));
+    OK(raftcore_storage_last_index(storage, &last, &error));
+    CHECK_EQ(last, 2);
+    raftcore_storage_destroy(storage);
+    CHECK(raftcore_entry_at(&entries, 1) == &list[1].known);
+    CHECK(raftcore_entry_next(&entries, NULL) == &list[0].known);
+    CHECK(raftcore_entry_next(&entries, &list[0].known) == &list[1].known);
+    CHECK(raftcore_entry_next(&entries, &list[1].known) == NULL);
+    entries.count = 0;
+    CHECK(raftcore_entry_next(&entries, NULL) == NULL);
+}
+
+int main(void)
+{
+    a_newer_program_may_not_ask_for_what_is_unknown();
+    a_size_that_was_never_set_is_an_error();
+    a_longer_element_is_stepped_over();
+    return 0;
+}
