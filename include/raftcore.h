@@ -163,13 +163,10 @@ typedef int32_t raftcore_status;
 #define RAFTCORE_ERR_CONF_CHANGE (-315)
 /// A proposal, a read's context or an array is larger than a message or the memory can hold.
 #define RAFTCORE_ERR_TOO_LARGE (-316)
-/// The call does not belong to the way in which this node persists (see
-/// raftcore_config.async_storage_writes).
+/// The call does not belong to the way in which this node persists.
 #define RAFTCORE_ERR_ASYNC_STORAGE_WRITES (-317)
 /// A storage response that this node does not wait for.
 #define RAFTCORE_ERR_STORAGE_RESPONSE (-318)
-/// This version of the library cannot do this yet.
-#define RAFTCORE_ERR_UNSUPPORTED (-319)
 
 /// The storage itself failed. A storage callback that cannot read returns this.
 #define RAFTCORE_ERR_STORAGE (-400)
@@ -749,12 +746,14 @@ typedef struct raftcore_config {
     /// Whether a leader replaces a membership change that cannot follow the present one. 0 only
     /// for applications that check this themselves. Default 1.
     uint32_t validate_conf_changes;
-    /// Whether a leader that is removed or demoted steps down when it applies the change.
-    /// Default 1.
+    /// Whether a leader that is removed or demoted steps down when it applies the change. 0: it
+    /// leads on until somebody else is elected, and so makes sure that the others learn of the
+    /// change. Default 0.
     uint32_t step_down_on_removal;
-    /// Persist through two storage threads instead of Ready and advance. Default 0. Reserved: 1
-    /// is RAFTCORE_ERR_UNSUPPORTED in this version.
-    uint32_t async_storage_writes;
+    /// Whether requests for votes wait until the term, the vote and the log that they speak of
+    /// are durable. 0 is etcd's way, where a candidate that dies before its write can come back
+    /// and count a vote that was given to a longer log. Default 1.
+    uint32_t votes_wait_for_sync;
 } raftcore_config;
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -1208,7 +1207,8 @@ typedef struct raftcore_read_states {
 ///    raftcore_node_persist;
 /// 3. send messages_after_sync: these claim that step 2 is durable;
 /// 4. restore the application from snapshot, then apply committed in order: each normal entry to
-///    the application, each other one to raftcore_node_apply_conf_change_entry;
+///    the application, each other one to raftcore_node_apply_conf_change_entry (not calling it is
+///    the application's veto, on every node alike);
 /// 5. answer the reads in read_states whose index is applied;
 /// 6. raftcore_node_advance.
 ///

@@ -75,9 +75,16 @@ pub struct Config {
     /// Whether a leader replaces a membership change that cannot follow the present one. Off only
     /// for applications that check this themselves. Default on.
     pub validate_conf_changes: bool,
-    /// Whether a leader that is removed or demoted steps down when it applies the change. Default
-    /// on.
+    /// Whether a leader that is removed or demoted steps down when it applies the change. Off, it
+    /// leads on until somebody else is elected, and so makes sure that the others learn of the
+    /// change: without that, one lost message can leave a group in which nobody can win. Default
+    /// off.
     pub step_down_on_removal: bool,
+    /// Whether requests for votes wait until the term, the vote and the log that they speak of are
+    /// durable. Off, as upstream has it, a candidate that dies before its write can come back in
+    /// the same term with a shorter log and count a vote that was given to the longer one. Default
+    /// on.
+    pub votes_wait_for_sync: bool,
 }
 
 impl Config {
@@ -102,7 +109,8 @@ impl Config {
             max_pending_reads: 65_536,
             forward_proposals: true,
             validate_conf_changes: true,
-            step_down_on_removal: true,
+            step_down_on_removal: false,
+            votes_wait_for_sync: true,
         }
     }
 
@@ -158,6 +166,7 @@ impl Config {
             forward_proposals: self.forward_proposals,
             validate_conf_changes: self.validate_conf_changes,
             step_down_on_removal: self.step_down_on_removal,
+            votes_wait_for_sync: self.votes_wait_for_sync,
         })
     }
 }
@@ -185,6 +194,7 @@ pub(crate) struct Settings {
     pub(crate) forward_proposals: bool,
     pub(crate) validate_conf_changes: bool,
     pub(crate) step_down_on_removal: bool,
+    pub(crate) votes_wait_for_sync: bool,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use crate::config::Settings;
 use crate::event::Event;
-use crate::ids::{NodeId, Term};
+use crate::ids::{Index, NodeId, Term};
 use crate::log::{Log, Storage};
 use crate::membership::Membership;
 use crate::message::{Body, Message};
@@ -23,6 +23,8 @@ pub(crate) struct Core<S> {
     pub(crate) leader: Option<NodeId>,
     pub(crate) log: Log<S>,
     pub(crate) membership: Membership,
+    /// The index of the last snapshot that was restored: the membership has what is before it.
+    pub(crate) restored: Index,
     /// Ticks since the leader was last heard; on a leader, since it last checked its quorum.
     pub(crate) election_elapsed: u32,
     /// This node's election timeout until its role or term changes (paper, section 5.2).
@@ -37,8 +39,11 @@ pub(crate) struct Core<S> {
 /// Messages that wait to be taken by a Ready.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// These claim nothing about this node's disk.
+    /// These claim nothing about this node's disk, but for requests for votes.
     pub(crate) now: Vec<Message>,
+    /// Where the first request for a vote stands in `now`, if there is one: it claims a term, a
+    /// vote and a log.
+    pub(crate) first_vote_request: Option<usize>,
     /// These claim that what came before them is durable: votes and acknowledgements, the node's
     /// own to itself included.
     pub(crate) after_sync: Vec<Message>,
@@ -53,6 +58,7 @@ impl<S: Storage> Core<S> {
             leader: None,
             log,
             membership,
+            restored: Index::ZERO,
             election_elapsed: 0,
             randomized_timeout: 0,
             random: Random(seed),
@@ -121,12 +127,15 @@ impl<S: Storage> Core<S> {
         } else {
             debug_assert_ne!(message.to, self.id(), "a node does not write to itself");
             self.metrics.count_sent(message.body.kind());
+            if matches!(message.body, Body::Vote(_)) {
+                self.outbox.first_vote_request.get_or_insert(self.outbox.now.len());
+            }
             self.outbox.now.push(message);
         }
     }
 
     /// Raises the commit index and counts what became committed.
-    pub(crate) fn commit_to(&mut self, index: crate::ids::Index) {
+    pub(crate) fn commit_to(&mut self, index: Index) {
         let before = self.log.committed();
         self.log.commit_to(index);
         let count = self.log.committed().since(before);

@@ -90,6 +90,9 @@ pub enum Event {
     ConfChangeSkipped(BadConfChange),
     /// The log was replaced by a snapshot.
     SnapshotRestored(Position),
+    /// A snapshot was ignored because its membership does not name this node. The leader sends it
+    /// again until it has a newer one: make one after the change that adds this node.
+    SnapshotWithoutThisNode(Position),
     /// A snapshot was sent to a member that is behind the log.
     SnapshotSent {
         /// To whom.
@@ -97,7 +100,8 @@ pub enum Event {
         /// What it contains.
         at: Position,
     },
-    /// A member needs a snapshot that the storage does not have; it waits.
+    /// A member needs a snapshot that the storage does not have, or whose membership does not
+    /// name it yet: it waits for a newer one.
     SnapshotMissing {
         /// Who.
         to: NodeId,
@@ -138,6 +142,7 @@ impl Event {
             Self::QuorumLost { .. }
             | Self::MessageRefused { .. }
             | Self::SnapshotMissing { .. }
+            | Self::SnapshotWithoutThisNode(_)
             | Self::CannotCampaign { .. } => Level::Warn,
             Self::Voted { .. } | Self::ProposalDropped(_) | Self::SnapshotSent { .. } => {
                 Level::Debug
@@ -179,9 +184,12 @@ impl fmt::Display for Event {
                 write!(f, "skipped a committed membership change: {error}")
             }
             Self::SnapshotRestored(at) => write!(f, "restored the snapshot at {at}"),
+            Self::SnapshotWithoutThisNode(at) => {
+                write!(f, "ignored the snapshot at {at}: this node is no member in it")
+            }
             Self::SnapshotSent { to, at } => write!(f, "sent the snapshot at {at} to {to}"),
             Self::SnapshotMissing { to } => {
-                write!(f, "{to} needs a snapshot, but the storage has none")
+                write!(f, "{to} needs a snapshot, but the storage has none that names it")
             }
             Self::SendSkipped { to, error } => write!(f, "skipped a message to {to}: {error}"),
             Self::TransferStarted { to } => write!(f, "hands leadership over to {to}"),

@@ -267,8 +267,13 @@ impl<S: Storage> Node<S> {
     }
 
     /// Applies a committed membership change. The application calls this for each one in
-    /// [`Ready::committed`], before it advances, or it vetoes the change by not calling, on every
-    /// node alike. Twice is harmless.
+    /// [`Ready::committed`](crate::ReadyContents::committed), at any time before it advances, or
+    /// it vetoes the change by not calling, on every node alike. Twice is harmless.
+    ///
+    /// A change that was overtaken by a snapshot is passed over: the snapshot's membership
+    /// contains it. With asynchronous storage writes only
+    /// [`apply_conf_change_entry`](Self::apply_conf_change_entry) can always tell, because it
+    /// knows the entry's index.
     ///
     /// # Errors
     /// Only [`Error::Faulted`]. What cannot be applied is skipped, and the result says so.
@@ -493,6 +498,20 @@ impl<S: Storage> Node<S> {
         self.raft.core.randomized_timeout
     }
 
+    /// The position of the last entry of the log, durable or not: for judges.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn last_position(&self) -> Position {
+        self.raft.core.log.last()
+    }
+
+    /// The term of an entry of the log, durable or not: for judges.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        self.raft.core.log.term(index)
+    }
+
     /// Fixes that number until the role or term changes: for scenarios.
     #[doc(hidden)]
     pub const fn set_randomized_election_timeout(&mut self, ticks: u32) {
@@ -536,6 +555,14 @@ impl<S: Storage> Node<S> {
         ready.number = self.ready_count;
         std::mem::swap(&mut ready.messages, &mut core.outbox.now);
         std::mem::swap(&mut ready.messages_after_sync, &mut core.outbox.after_sync);
+        if let Some(first) = core.outbox.first_vote_request.take()
+            && core.settings.votes_wait_for_sync
+        {
+            // What was sent later waits too: the order of messages stays what it was.
+            let ready = &mut *ready;
+            let late = ready.messages.drain(first.min(ready.messages.len())..);
+            ready.messages_after_sync.splice(..0, late);
+        }
         std::mem::swap(&mut ready.read_states, &mut core.read_states);
         ready.must_sync_log =
             !entries.is_empty() || hard_state.term != last.term || hard_state.vote != last.vote;

@@ -25,6 +25,10 @@ pub struct AppliedConfChange {
 impl<S: Storage> Raft<S> {
     /// Applies a committed change, or skips it if it cannot be applied.
     pub(crate) fn apply_conf_change(&mut self, change: &ConfChangeV2) -> AppliedConfChange {
+        // Nothing after a pending snapshot was handed out yet, so this change is part of it.
+        if self.core.log.has_snapshot() {
+            return self.applied_conf_change(None);
+        }
         match self.core.membership.apply(change) {
             Ok(membership) => {
                 self.forget_remade(change, &membership);
@@ -37,6 +41,9 @@ impl<S: Storage> Raft<S> {
 
     /// Applies the change in a committed entry. An entry without one changes nothing.
     pub(crate) fn apply_conf_change_entry(&mut self, entry: &Entry) -> AppliedConfChange {
+        if entry.index <= self.core.restored {
+            return self.applied_conf_change(None);
+        }
         match wire::decode_conf_change(entry) {
             Ok(Some(change)) => self.apply_conf_change(&change.into()),
             Ok(None) => self.applied_conf_change(None),

@@ -41,7 +41,11 @@ impl Leader {
                 return false;
             }
         };
-        if snapshot.is_empty() {
+        let leaves_out_receiver = Membership::from_conf_state(&snapshot.conf_state)
+            .is_ok_and(|membership| !membership.is_empty() && !membership.contains(to));
+        // A member ignores a snapshot of a group that it is not in, and asking again and again
+        // would not make the storage's any newer.
+        if snapshot.is_empty() || leaves_out_receiver {
             core.emit(|| Event::SnapshotMissing { to });
             core.metrics.sends_skipped = core.metrics.sends_skipped.saturating_add(1);
             return false;
@@ -90,6 +94,7 @@ impl<S: Storage> Raft<S> {
         // A snapshot of a group that this node is no member of would leave it without a log that
         // anybody continues.
         if !membership.contains(core.id()) {
+            core.emit(|| Event::SnapshotWithoutThisNode(snapshot.position));
             return;
         }
         if core.log.matches(snapshot.position) {
@@ -99,6 +104,7 @@ impl<S: Storage> Raft<S> {
         }
         let at = snapshot.position;
         core.log.restore(snapshot);
+        core.restored = at.index;
         core.metrics.snapshots_restored = core.metrics.snapshots_restored.saturating_add(1);
         core.emit(|| Event::SnapshotRestored(at));
         self.switch_to(membership);

@@ -7,7 +7,7 @@ use raftcore::{Config, Index, ReadOnly};
 use crate::error::{Failure, raftcore_error};
 use crate::readiness;
 use crate::sized::{self, switch};
-use crate::status::{RAFTCORE_ERR_UNSUPPORTED, raftcore_status};
+use crate::status::raftcore_status;
 
 /// How reads are confirmed.
 pub type raftcore_read_only = i32;
@@ -75,12 +75,14 @@ pub struct raftcore_config {
     /// Whether a leader replaces a membership change that cannot follow the present one. 0 only
     /// for applications that check this themselves. Default 1.
     pub validate_conf_changes: u32,
-    /// Whether a leader that is removed or demoted steps down when it applies the change.
-    /// Default 1.
+    /// Whether a leader that is removed or demoted steps down when it applies the change. 0: it
+    /// leads on until somebody else is elected, and so makes sure that the others learn of the
+    /// change. Default 0.
     pub step_down_on_removal: u32,
-    /// Persist through two storage threads instead of Ready and advance. Default 0. Reserved: 1
-    /// is RAFTCORE_ERR_UNSUPPORTED in this version.
-    pub async_storage_writes: u32,
+    /// Whether requests for votes wait until the term, the vote and the log that they speak of
+    /// are durable. 0 is etcd's way, where a candidate that dies before its write can come back
+    /// and count a vote that was given to a longer log. Default 1.
+    pub votes_wait_for_sync: u32,
 }
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -137,16 +139,12 @@ impl raftcore_config {
             forward_proposals: core.forward_proposals.into(),
             validate_conf_changes: core.validate_conf_changes.into(),
             step_down_on_removal: core.step_down_on_removal.into(),
-            async_storage_writes: core.async_storage_writes.into(),
+            votes_wait_for_sync: core.votes_wait_for_sync.into(),
         }
     }
 
     /// What the core is told, as far as numbers have a meaning; the rest it checks itself.
     fn to_core(self) -> Result<Config, Failure> {
-        if switch(self.async_storage_writes, "async_storage_writes")? {
-            let text = "asynchronous storage writes are not part of the C ABI yet";
-            return Err(Failure::new(RAFTCORE_ERR_UNSUPPORTED, text));
-        }
         let forms = RAFTCORE_FORM_ENCODED | RAFTCORE_FORM_FIELDS;
         if self.message_forms == 0 || self.message_forms & !forms != 0 {
             return Err(Failure::number("message_forms", self.message_forms));
@@ -171,6 +169,7 @@ impl raftcore_config {
         core.forward_proposals = switch(self.forward_proposals, "forward_proposals")?;
         core.validate_conf_changes = switch(self.validate_conf_changes, "validate_conf_changes")?;
         core.step_down_on_removal = switch(self.step_down_on_removal, "step_down_on_removal")?;
+        core.votes_wait_for_sync = switch(self.votes_wait_for_sync, "votes_wait_for_sync")?;
         Ok(core)
     }
 }

@@ -70,7 +70,8 @@ pub struct raftcore_read_states {
 ///    raftcore_node_persist;
 /// 3. send messages_after_sync: these claim that step 2 is durable;
 /// 4. restore the application from snapshot, then apply committed in order: each normal entry to
-///    the application, each other one to raftcore_node_apply_conf_change_entry;
+///    the application, each other one to raftcore_node_apply_conf_change_entry (not calling it is
+///    the application's veto, on every node alike);
 /// 5. answer the reads in read_states whose index is applied;
 /// 6. raftcore_node_advance.
 ///

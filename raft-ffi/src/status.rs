@@ -72,13 +72,10 @@ pub const RAFTCORE_ERR_ID: raftcore_status = -314;
 pub const RAFTCORE_ERR_CONF_CHANGE: raftcore_status = -315;
 /// A proposal, a read's context or an array is larger than a message or the memory can hold.
 pub const RAFTCORE_ERR_TOO_LARGE: raftcore_status = -316;
-/// The call does not belong to the way in which this node persists (see
-/// raftcore_config.async_storage_writes).
+/// The call does not belong to the way in which this node persists.
 pub const RAFTCORE_ERR_ASYNC_STORAGE_WRITES: raftcore_status = -317;
 /// A storage response that this node does not wait for.
 pub const RAFTCORE_ERR_STORAGE_RESPONSE: raftcore_status = -318;
-/// This version of the library cannot do this yet.
-pub const RAFTCORE_ERR_UNSUPPORTED: raftcore_status = -319;
 
 /// The storage itself failed. A storage callback that cannot read returns this.
 pub const RAFTCORE_ERR_STORAGE: raftcore_status = -400;
@@ -220,7 +217,6 @@ pub(crate) const fn text(status: raftcore_status) -> Option<&'static CStr> {
         RAFTCORE_ERR_TOO_LARGE => c"too large",
         RAFTCORE_ERR_ASYNC_STORAGE_WRITES => c"not the way in which this node persists",
         RAFTCORE_ERR_STORAGE_RESPONSE => c"unknown storage response",
-        RAFTCORE_ERR_UNSUPPORTED => c"not supported by this version",
         RAFTCORE_ERR_STORAGE => c"the storage failed",
         RAFTCORE_ERR_COMPACTED => c"entries were compacted",
         RAFTCORE_ERR_UNAVAILABLE => c"entries are not available",

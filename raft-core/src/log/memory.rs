@@ -32,6 +32,8 @@ use crate::state::{ConfState, HardState, Snapshot};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
     hard_state: HardState,
+    /// The membership to restart with, where it is newer than the snapshot's.
+    conf_state: Option<ConfState>,
     snapshot: Snapshot,
     /// Where the log was compacted to: the entries follow this position.
     base: Position,
@@ -80,9 +82,9 @@ impl MemoryStorage {
     }
 
     /// Stores the membership that a restarted node begins with, for applications that keep it
-    /// beside their log.
+    /// beside their log. The snapshot keeps its own; the next one takes its place.
     pub fn set_conf_state(&mut self, conf_state: ConfState) {
-        self.snapshot.conf_state = conf_state;
+        self.conf_state = Some(conf_state);
     }
 
     /// Appends consecutive entries. What the storage has from their first index on is replaced;
@@ -127,6 +129,7 @@ impl MemoryStorage {
         self.base = snapshot.position;
         self.last = snapshot.index();
         self.snapshot = snapshot;
+        self.conf_state = None;
         Ok(())
     }
 
@@ -148,7 +151,7 @@ impl MemoryStorage {
         }
         let term = self.term(index)?;
         self.snapshot.position = Position { term, index };
-        if let Some(conf_state) = conf_state {
+        if let Some(conf_state) = conf_state.or(self.conf_state.take()) {
             self.snapshot.conf_state = conf_state;
         }
         self.snapshot.data = data.into();
@@ -207,7 +210,8 @@ impl MemoryStorage {
 
 impl Storage for MemoryStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
-        Ok((self.hard_state, self.snapshot.conf_state.clone()))
+        let conf_state = self.conf_state.as_ref().unwrap_or(&self.snapshot.conf_state);
+        Ok((self.hard_state, conf_state.clone()))
     }
 
     fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {

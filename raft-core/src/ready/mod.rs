@@ -23,8 +23,9 @@ use crate::wire::schema;
 /// In this order, each step only when there is something to do:
 ///
 /// 1. send `messages`: these may leave before anything is on disk (a leader's appends);
-/// 2. write `snapshot`, then `entries` and `hard_state` to stable storage, in one step if you can,
-///    and sync if `must_sync`;
+/// 2. write `snapshot`, `entries` and `hard_state` to stable storage, atomically, and sync if
+///    `must_sync`: half of it is worth nothing after a crash, so a log on disk needs a mark by
+///    which a torn write is told and dropped;
 /// 3. send `messages_after_sync`: these claim that step 2 is durable;
 /// 4. restore the application from `snapshot`, apply `committed` in order, and call
 ///    [`apply_conf_change`](crate::Node::apply_conf_change) for each membership change in it;

@@ -28,7 +28,7 @@ static void the_defaults_are_those_of_the_header(void)
     CHECK_EQ(config.max_pending_reads, 65536);
     CHECK_EQ(config.message_forms, RAFTCORE_FORM_ENCODED | RAFTCORE_FORM_FIELDS);
     CHECK(config.check_quorum && config.pre_vote && config.forward_proposals);
-    CHECK(config.validate_conf_changes && config.step_down_on_removal);
+    CHECK(config.validate_conf_changes && config.votes_wait_for_sync);
 }
 
 static void a_group_of_one_commits_and_restarts(void)

@@ -67,9 +67,6 @@ static void impossible_configurations_are_refused(void)
     config = config_of(1);
     config.message_forms = 4;
     CHECK_STATUS(raftcore_node_create(&config, NULL, &node, &error), RAFTCORE_ERR_ENUM);
-    config = config_of(1);
-    config.async_storage_writes = 1;
-    CHECK_STATUS(raftcore_node_create(&config, NULL, &node, &error), RAFTCORE_ERR_UNSUPPORTED);
     CHECK(node == NULL);
 
     uint64_t twice[2] = {1, 1};

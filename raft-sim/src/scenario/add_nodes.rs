@@ -19,6 +19,7 @@ fn plain_config() -> Config {
     config.check_quorum = false;
     config.pre_vote = false;
     config.step_down_on_removal = false;
+    config.votes_wait_for_sync = false;
     config
 }
 

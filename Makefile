@@ -1,0 +1,55 @@
+# Each line here runs a tool that you could run yourself. `make help` says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo kv-c test check conformance scenario sim fuzz header docs install-deps clean
+
+KV_C := target/kv-c/kv-c
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: kv-c ## a cluster of three lives through a crash, a join and a removal; KEEP=1 leaves it up
+	python3 examples/demo/demo.py --binary $(KV_C) $(if $(KEEP),--keep)
+
+kv-c: ## build the key-value service in C, as target/kv-c/kv-c
+	tools/setup demo
+	cargo build --release --locked -p raftcore-ffi
+	@rm -f $(KV_C) # the library may be new: link again
+	$(MAKE) --silent -C examples/kv-c BUILD=../../target/kv-c RAFTCORE_CFLAGS=-I../../include \
+		RAFTCORE_LIBS="../../target/release/libraftcore.a -lpthread -ldl -lm"
+
+test: ## everything that must pass before a change lands; PART=name runs one part
+	tools/setup test
+	tools/test.py $(PART)
+
+check: ## format, lints and tidy: under a minute
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	python3 tools/test_tidy.py
+	tools/tidy.py
+
+conformance: ## play the scenarios of etcd's raft and our own; DIR=folder plays others
+	cargo run --locked --quiet -p raft-sim --bin conformance -- $(DIR)
+
+scenario: ## play one scenario: F=file; REWRITE=1 accepts what comes out of our own
+	cargo run --locked --quiet -p raft-sim --bin conformance -- $(F)
+
+sim: ## search for a broken rule in random groups: SEED=N replays one, SECONDS=S (60)
+	cargo run --release --locked --quiet -p raft-sim --bin sim -- \
+		$(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60))
+
+fuzz: ## fuzz each target: SECONDS=S (60)
+	fuzz/run $(or $(SECONDS),60)
+
+header: ## write include/raftcore.h from the sources of raft-ffi
+	cargo run --locked --quiet -p raftcore-header
+
+docs: ## build the guide into docs/book
+	tools/mdbook build docs
+
+install-deps: ## look for what demo and test need; apt-get installs what is missing
+	tools/setup test
+
+clean: ## remove what was built
+	cargo clean
+	rm -rf docs/book

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Runs the parts of `make test`, one after the other, and says how each went.
+
+    tools/test.py              all parts
+    tools/test.py c-api demo   only these
+
+What a part prints goes to target/test-logs/<part>.log; the end of it is shown when the part fails.
+A part that fails stops none of the others. The last line is `N passed, N failed`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "target" / "test-logs"
+KV_C = "target/kv-c/kv-c"
+TAIL_LINES = 60
+EXAMPLES = sorted(path.stem for path in (ROOT / "raft-core" / "examples").glob("*.rs"))
+
+# name, minutes it may take, its commands, and a file without which the part is left out
+PARTS = [
+    ("check", 20, ["make check"], None),
+    ("rust", 40, ["cargo test --workspace --locked --no-fail-fast"], None),
+    ("examples", 10, [f"cargo run --locked -p raftcore --example {e}" for e in EXAMPLES], None),
+    ("conformance", 20, ["make conformance"], None),
+    ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run"], None),
+    ("snippets", 20, ["tools/snippets.py"], None),
+    ("interop", 30, ["tests/interop/run"], "tests/interop/run"),
+    ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
+    ("demo", 20, ["make demo"], None),
+    ("kills", 20, [f"python3 examples/demo/demo.py --binary {KV_C} --kills 5"], None),
+]
+
+
+def run(command, log, end):
+    """Runs a shell command. Returns what went wrong, or nothing."""
+    log.write(f"$ {command}\n".encode())
+    log.flush()
+    environment = dict(os.environ, CARGO_TERM_COLOR="never", NO_COLOR="1",
+                       PYTHONDONTWRITEBYTECODE="1", MAKEFLAGS="--no-print-directory")
+    environment.pop("KEEP", None)
+    # A session of its own, so that nothing it started outlives a part that takes too long.
+    process = subprocess.Popen(
+        ["bash", "-c", command], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+        stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        code = process.wait(timeout=max(0.0, end - time.monotonic()))
+    except BaseException as problem:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if not isinstance(problem, subprocess.TimeoutExpired):
+            raise
+        return "it took too long"
+    return f"exit code {code}" if code else None
+
+
+def tail(path):
+    lines = path.read_text(errors="replace").splitlines()
+    return [line for line in lines if line.strip()][-TAIL_LINES:]
+
+
+def play(name, minutes, commands):
+    """Runs a part. Returns whether it passed."""
+    path = LOGS / f"{name}.log"
+    started = time.monotonic()
+    print(f"  {name:<12} ", end="", flush=True)
+    with path.open("wb") as log:
+        problem = None
+        for command in commands:
+            problem = run(command, log, started + 60 * minutes)
+            if problem:
+                break
+    seconds = time.monotonic() - started
+    last = tail(path)
+    if problem:
+        print(f"FAILED  {seconds:6.1f} s  {problem}: {command}")
+        print("".join(f"    | {line}\n" for line in last), end="")
+        print(f"    the whole of it: {path.relative_to(ROOT)}", flush=True)
+    else:
+        # Many tools end with the line that matters.
+        print(f"passed  {seconds:6.1f} s  {last[-1].strip()[:60] if last else ''}", flush=True)
+    return problem is None
+
+
+def main():
+    wanted = sys.argv[1:]
+    unknown = set(wanted) - {name for name, *_ in PARTS}
+    if unknown:
+        print(f"no such part: {', '.join(sorted(unknown))}; the parts are "
+              f"{', '.join(name for name, *_ in PARTS)}", file=sys.stderr)
+        return 2
+    LOGS.mkdir(parents=True, exist_ok=True)
+    passed, failed = [], []
+    started = time.monotonic()
+    for name, minutes, commands, needs in PARTS:
+        if wanted and name not in wanted:
+            continue
+        if needs and not (ROOT / needs).exists():
+            print(f"  {name:<12} left out: there is no {needs}")
+            continue
+        (passed if play(name, minutes, commands) else failed).append(name)
+    print(f"  {'':<12} {'':<6} {time.monotonic() - started:8.1f} s in all")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    print(f"{len(passed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
