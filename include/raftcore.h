@@ -686,9 +686,15 @@ raftcore_status raftcore_message_describe(const void *data,
 typedef int32_t raftcore_read_only;
 /// A round of heartbeats proves that the leader still leads. Safe whatever the clocks do.
 #define RAFTCORE_READ_ONLY_SAFE 0
-/// The leader trusts the lease that check_quorum gives it: no round, but a read can be stale if
-/// clocks drift further apart than the election timeout allows.
+/// No round while the leader holds a lease: a quorum answered heartbeats that it sent less than an
+/// election timeout ago, and whoever answered votes for nobody for that long. Linearizable as long
+/// as no two members' ticks differ by more than a tenth in length; a process that stands still
+/// counts as a clock that does. Without a lease reads take a round. The election timeout must be
+/// at least four ticks for there to be a lease at all.
 #define RAFTCORE_READ_ONLY_LEASE_BASED 1
+/// As etcd's raft has it: no round as long as the node believes that it leads. Reads can be stale
+/// under any clocks. For groups shared with etcd's nodes that are set up so.
+#define RAFTCORE_READ_ONLY_LEASE_UNVERIFIED 2
 
 /// Bit of message_forms: messages in a Ready come as encoded bytes, ready to send.
 #define RAFTCORE_FORM_ENCODED 1
@@ -731,7 +737,8 @@ typedef struct raftcore_config {
     uint32_t election_timeout_ticks;
     /// Ticks between a leader's heartbeats. Default 1.
     uint32_t heartbeat_interval_ticks;
-    /// How reads are confirmed: RAFTCORE_READ_ONLY_. Lease-based needs check_quorum. Default safe.
+    /// How reads are confirmed: RAFTCORE_READ_ONLY_. Leases need check_quorum, and all members set
+    /// up alike. Default safe.
     raftcore_read_only read_only;
     /// In which forms messages come in a Ready: RAFTCORE_FORM_ bits, at least one. Default both.
     uint32_t message_forms;

@@ -14,9 +14,18 @@ pub enum ReadOnly {
     /// A round of heartbeats proves that the leader still leads. Safe whatever the clocks do.
     #[default]
     Safe = 0,
-    /// The leader trusts the lease that check-quorum gives it: no round, but a read can be stale
-    /// if clocks drift further apart than the election timeout allows.
+    /// No round while the leader holds a lease: a quorum answered heartbeats that it sent less than
+    /// an election timeout ago, and whoever answered votes for nobody for that long, restarts
+    /// included. Linearizable as long as no two members' ticks differ by more than a tenth in
+    /// length; a process that stands still counts as a clock that does. Without a lease, and in a
+    /// leadership that was ever handed over, reads take a round. The election timeout must be at
+    /// least four ticks for there to be a lease at all.
     LeaseBased = 1,
+    /// As upstream has it: no round as long as the node believes that it leads. That can be up to
+    /// two election timeouts after its last contact with a quorum, while others may elect a leader
+    /// after one: **reads can be stale under any clocks**. For groups shared with upstream's
+    /// nodes that are set up so.
+    LeaseUnverified = 2,
 }
 
 /// The configuration of a node. Start from [`Config::new`] and change what you need.
@@ -65,7 +74,8 @@ pub struct Config {
     /// Ask whether an election could be won before raising the term, so that a member that was
     /// cut off does not disturb the group when it returns. Default on.
     pub pre_vote: bool,
-    /// How reads are confirmed. Lease-based needs `check_quorum`. Default safe.
+    /// How reads are confirmed. Leases need `check_quorum`, and all members set up alike. Default
+    /// safe.
     pub read_only: ReadOnly,
     /// The greatest number of reads that a leader keeps waiting for confirmation, so that no peer
     /// can exhaust its memory. Default 65,536.
@@ -139,7 +149,7 @@ impl Config {
         if self.max_pending_reads == 0 {
             return Err(ConfigError::ZeroPendingReads);
         }
-        if self.read_only == ReadOnly::LeaseBased && !self.check_quorum {
+        if self.read_only != ReadOnly::Safe && !self.check_quorum {
             return Err(ConfigError::LeaseWithoutCheckQuorum);
         }
         let max_applying_bytes = match self.max_committed_bytes_per_ready {
@@ -195,6 +205,13 @@ pub(crate) struct Settings {
     pub(crate) validate_conf_changes: bool,
     pub(crate) step_down_on_removal: bool,
     pub(crate) votes_wait_for_sync: bool,
+}
+
+impl Settings {
+    /// Whether what this node promises by answering a heartbeat must hold strictly.
+    pub(crate) fn keeps_leases(&self) -> bool {
+        self.read_only == ReadOnly::LeaseBased
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub(crate) struct Core<S> {
     pub(crate) restored: Index,
     /// Ticks since the leader was last heard; on a leader, since it last checked its quorum.
     pub(crate) election_elapsed: u32,
+    /// Ticks since any leader was last heard, whatever became of the term since: what this node
+    /// promised by its answer does not end with the term (see `ReadOnly::LeaseBased`).
+    pub(crate) since_leader: u32,
     /// This node's election timeout until its role or term changes (paper, section 5.2).
     pub(crate) randomized_timeout: u32,
     random: Random,
@@ -60,6 +63,7 @@ impl<S: Storage> Core<S> {
             membership,
             restored: Index::ZERO,
             election_elapsed: 0,
+            since_leader: u32::MAX,
             randomized_timeout: 0,
             random: Random(seed),
             outbox: Outbox::default(),

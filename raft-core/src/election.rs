@@ -27,9 +27,14 @@ pub(crate) enum Campaign {
 impl<S: Storage> Core<S> {
     /// Whether a leader was heard so recently that this node votes for nobody else.
     pub(crate) fn is_in_lease(&self) -> bool {
-        self.settings.check_quorum
-            && self.leader.is_some()
-            && self.election_elapsed < self.settings.election_timeout
+        let timeout = self.settings.election_timeout;
+        let follows = self.leader.is_some() && self.election_elapsed < timeout;
+        self.settings.check_quorum && (follows || self.is_bound_by_lease())
+    }
+
+    /// Whether a leader may serve reads because this node answered it.
+    fn is_bound_by_lease(&self) -> bool {
+        self.settings.keeps_leases() && self.since_leader < self.settings.election_timeout
     }
 
     /// Answers a request for a vote or pre-vote.
@@ -46,6 +51,7 @@ impl<S: Storage> Core<S> {
 impl<S: Storage> Raft<S> {
     /// A tick of a node that does not lead.
     pub(crate) fn tick_election(&mut self) -> Result<(), Error> {
+        self.core.since_leader = self.core.since_leader.saturating_add(1);
         let before = self.core.election_elapsed;
         let elapsed = before.saturating_add(1);
         self.core.election_elapsed = elapsed;
@@ -74,6 +80,9 @@ impl<S: Storage> Raft<S> {
         }
         let obstacle = if !self.core.is_promotable() {
             Some("this node is no voter, or a snapshot is pending")
+        } else if campaign != Campaign::Transfer && self.core.is_bound_by_lease() {
+            // Its own vote would be the first to break what it promised.
+            Some("the leader's lease has not run out")
         } else if self.core.log.has_unapplied_conf_change()? {
             // The configuration that would count the votes is not the newest committed one
             // (thesis, section 4.1).

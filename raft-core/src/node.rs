@@ -88,6 +88,10 @@ impl<S: Storage> Node<S> {
         let mut core = Core::new(settings, config.seed, log, membership);
         core.term = hard_state.term;
         core.vote = hard_state.vote;
+        if !hard_state.is_empty() {
+            // It may have answered a leader right before it stopped.
+            core.since_leader = 0;
+        }
         let raft = Raft { core, role: Role::Follower };
         let node = Self {
             last_hard_state: raft.core.hard_state(),
@@ -159,8 +163,9 @@ impl<S: Storage> Node<S> {
     /// A tick that passes time without acting on it, for a group that the application knows to be
     /// at rest. When it wakes, time-outs are due as if it had ticked all along.
     pub fn tick_quiesced(&mut self) {
-        let elapsed = &mut self.raft.core.election_elapsed;
-        *elapsed = elapsed.saturating_add(1);
+        let core = &mut self.raft.core;
+        core.election_elapsed = core.election_elapsed.saturating_add(1);
+        core.since_leader = core.since_leader.saturating_add(1);
     }
 
     /// Takes a message from a peer.
@@ -317,7 +322,7 @@ impl<S: Storage> Node<S> {
     /// Only [`Error::Faulted`].
     pub fn forget_leader(&mut self) -> Result<(), Error> {
         self.call(|raft| {
-            let relies_on_lease = raft.core.settings.read_only == ReadOnly::LeaseBased;
+            let relies_on_lease = raft.core.settings.read_only != ReadOnly::Safe;
             if matches!(raft.role, Role::Follower) && !relies_on_lease {
                 raft.core.leader = None;
             }

@@ -5,13 +5,17 @@
 //! queue's end, and a member that echoes it confirms all reads up to there. A member's echo of an
 //! older position confirms only what was asked before that heartbeat was sent, so that a retried
 //! request or a late response can confirm nothing too early.
+//!
+//! With leases the heartbeats also carry the leader's own tick count. What a quorum has echoed
+//! tells how long ago it last promised to vote for nobody else; while that is recent enough, reads
+//! need not wait.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::config::ReadOnly;
+use crate::config::{ReadOnly, Settings};
 use crate::core::Core;
 use crate::error::{DropReason, Error, Refusal};
 use crate::ids::{Index, NodeId};
@@ -30,43 +34,86 @@ struct WaitingRead {
     index: Index,
 }
 
+/// What a member has echoed.
+#[derive(Debug)]
+struct Echo {
+    member: NodeId,
+    /// The highest position of the queue.
+    position: u64,
+    /// The highest tick count.
+    tick: u64,
+}
+
 /// The reads that wait for a leader's confirmation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ReadQueue {
     /// In the order in which they came; the first has position `confirmed + 1`.
     waiting: VecDeque<WaitingRead>,
     /// How many reads were confirmed in this leadership.
     confirmed: u64,
-    /// The highest position that each member has echoed.
-    echoed: SmallVec<[(NodeId, u64); 4]>,
+    echoes: SmallVec<[Echo; 2]>,
+    /// This leadership's ticks, where leases are kept. They start so high that a member that has
+    /// echoed nothing, which counts as zero, is out of any lease.
+    clock: Option<u64>,
+    /// Set when somebody else may win an election in spite of all promises.
+    lease_is_over: bool,
     /// Reads that came before this leader committed anything in its term.
     postponed: Vec<(NodeId, Bytes)>,
 }
 
 impl ReadQueue {
+    /// The queue of a leadership that begins.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let start = u64::from(settings.election_timeout).saturating_mul(2);
+        Self {
+            waiting: VecDeque::new(),
+            confirmed: 0,
+            echoes: SmallVec::new(),
+            clock: settings.keeps_leases().then_some(start),
+            lease_is_over: false,
+            postponed: Vec::new(),
+        }
+    }
+
+    pub(crate) fn tick(&mut self) {
+        self.clock = self.clock.map(|ticks| ticks.saturating_add(1));
+    }
+
+    /// No leases in what is left of this leadership.
+    pub(crate) fn give_up_lease(&mut self) {
+        self.lease_is_over = true;
+    }
+
     /// How many reads wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len().saturating_add(self.postponed.len())
     }
 
-    /// What heartbeats carry: the position of the last read, or nothing if none waits.
+    /// What heartbeats carry: the position of the last read, or nothing if none waits; with
+    /// leases always the position and the ticks.
     pub(crate) fn heartbeat_context(&self) -> Bytes {
-        if self.waiting.is_empty() {
-            Bytes::new()
-        } else {
-            Bytes::copy_from_slice(&self.end().to_le_bytes())
+        match self.clock {
+            Some(ticks) => {
+                let mut context = self.end().to_le_bytes().to_vec();
+                context.extend_from_slice(&ticks.to_le_bytes());
+                context.into()
+            }
+            None if self.waiting.is_empty() => Bytes::new(),
+            None => Bytes::copy_from_slice(&self.end().to_le_bytes()),
         }
     }
 
     /// Whether this leader can have sent this context.
     pub(crate) fn check_context(&self, context: &[u8]) -> Result<(), Refusal> {
-        if context.is_empty() {
-            return Ok(());
-        }
-        match position_of(context) {
-            Some(position) if (1..=self.end()).contains(&position) => Ok(()),
-            _ => Err(Refusal::BadReadPosition),
-        }
+        let may_be_ours = match parse_context(context) {
+            Some((0, None)) => context.is_empty(),
+            Some((position, None)) => self.clock.is_none() && position <= self.end(),
+            Some((position, Some(tick))) => {
+                position <= self.end() && self.clock.is_some_and(|ticks| tick <= ticks)
+            }
+            None => false,
+        };
+        if may_be_ours { Ok(()) } else { Err(Refusal::BadReadPosition) }
     }
 
     /// The position of the last read that ever came.
@@ -74,20 +121,30 @@ impl ReadQueue {
         self.confirmed.saturating_add(self.waiting.len() as u64)
     }
 
-    fn note_echo(&mut self, member: NodeId, position: u64) {
-        match self.echoed.iter_mut().find(|(id, _)| *id == member) {
-            Some((_, highest)) => *highest = position.max(*highest),
-            None => self.echoed.push((member, position)),
+    fn note_echo(&mut self, member: NodeId, position: u64, tick: u64) {
+        match self.echoes.iter_mut().find(|echo| echo.member == member) {
+            Some(echo) => {
+                echo.position = echo.position.max(position);
+                echo.tick = echo.tick.max(tick);
+            }
+            None => self.echoes.push(Echo { member, position, tick }),
         }
     }
 
-    fn echo_of(&self, member: NodeId) -> Option<u64> {
-        self.echoed.iter().find(|(id, _)| *id == member).map(|(_, position)| *position)
+    fn echo_of(&self, member: NodeId) -> Option<&Echo> {
+        self.echoes.iter().find(|echo| echo.member == member)
     }
 }
 
-fn position_of(context: &[u8]) -> Option<u64> {
-    context.try_into().ok().map(u64::from_le_bytes)
+/// The position and, with leases, the tick count in a heartbeat's context.
+fn parse_context(context: &[u8]) -> Option<(u64, Option<u64>)> {
+    let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
+    match context.split_at_checked(8) {
+        None if context.is_empty() => Some((0, None)),
+        None => None,
+        Some((position, [])) => Some((number(position)?, None)),
+        Some((position, tick)) => Some((number(position)?, Some(number(tick)?))),
+    }
 }
 
 impl<S: Storage> Raft<S> {
@@ -162,14 +219,37 @@ impl Leader {
 
     fn serve_read<S: Storage>(&mut self, core: &mut Core<S>, from: NodeId, context: Bytes) {
         let index = core.log.committed();
-        if core.membership.is_singleton() || core.settings.read_only == ReadOnly::LeaseBased {
+        let at_once = match core.settings.read_only {
+            ReadOnly::Safe => false,
+            ReadOnly::LeaseBased => self.has_lease(core),
+            ReadOnly::LeaseUnverified => true,
+        };
+        if at_once || core.membership.is_singleton() {
             core.answer_read(from, index, context);
             return;
         }
         self.reads.waiting.push_back(WaitingRead { from, context, index });
         let end = self.reads.end();
-        self.reads.note_echo(core.id(), end);
+        self.reads.note_echo(core.id(), end, 0);
         self.broadcast_heartbeat(core);
+    }
+
+    /// Whether a quorum's promises outlast this moment. They count from when the heartbeat was
+    /// *sent*, and run for an election timeout of each member's own ticks. Two ticks are lost to
+    /// not knowing where between two ticks things happened, here and there; a tenth of the
+    /// timeout allows for clocks that differ.
+    fn has_lease<S: Storage>(&self, core: &Core<S>) -> bool {
+        let Some(now) = self.reads.clock.filter(|_| !self.reads.lease_is_over) else {
+            return false;
+        };
+        let own = core.id();
+        let promised = core.membership.committed_index(|id| {
+            let tick = if id == own { Some(now) } else { self.reads.echo_of(id).map(|e| e.tick) };
+            tick.map(Index)
+        });
+        let timeout = u64::from(core.settings.election_timeout);
+        let margin = timeout.div_ceil(10).saturating_add(2);
+        now.saturating_sub(promised.0).saturating_add(margin) <= timeout
     }
 
     /// A member echoed the context of a heartbeat of this term.
@@ -179,8 +259,11 @@ impl Leader {
         from: NodeId,
         context: &[u8],
     ) {
-        if let (ReadOnly::Safe, Some(position)) = (core.settings.read_only, position_of(context)) {
-            self.reads.note_echo(from, position);
+        if context.is_empty() || core.settings.read_only == ReadOnly::LeaseUnverified {
+            return;
+        }
+        if let Some((position, tick)) = parse_context(context) {
+            self.reads.note_echo(from, position, tick.unwrap_or_default());
             self.confirm_reads(core);
         }
     }
@@ -188,7 +271,10 @@ impl Leader {
     /// Answers the reads whose position a quorum has echoed.
     pub(crate) fn confirm_reads<S: Storage>(&mut self, core: &mut Core<S>) {
         let reads = &mut self.reads;
-        let echoed = core.membership.committed_index(|id| reads.echo_of(id).map(Index)).0;
+        let echoed = core
+            .membership
+            .committed_index(|id| reads.echo_of(id).map(|echo| Index(echo.position)))
+            .0;
         while reads.confirmed < echoed {
             let Some(read) = reads.waiting.pop_front() else { return };
             reads.confirmed = reads.confirmed.saturating_add(1);

@@ -17,6 +17,7 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn tick_leader(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         leader.heartbeat_elapsed = leader.heartbeat_elapsed.saturating_add(1);
+        leader.reads.tick();
         let core = &mut self.core;
         core.election_elapsed = core.election_elapsed.saturating_add(1);
         if core.election_elapsed >= core.settings.election_timeout {

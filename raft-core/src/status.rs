@@ -19,7 +19,7 @@ pub struct Status {
     pub soft_state: SoftState,
     /// The index up to which the application has acknowledged to have applied.
     pub applied: Index,
-    /// The first index of its log; the one after the snapshot if the storage cannot be read.
+    /// The first index of its log; zero if the storage cannot be read.
     pub first_index: Index,
     /// The last index of its log.
     pub last_index: Index,

@@ -192,6 +192,7 @@ impl<S: Storage> Raft<S> {
         let core = &mut self.core;
         if body.is_from_leader() {
             core.election_elapsed = 0;
+            core.since_leader = 0;
             core.leader = Some(from);
         }
         match body {

@@ -56,7 +56,7 @@ impl Leader {
         self.transferee = Some(to);
         core.emit(|| Event::TransferStarted { to });
         if self.has_whole_log(core, to) {
-            core.send(to, Body::TimeoutNow);
+            self.order_to_campaign(core, to);
         } else {
             self.send_append(core, to);
         }
@@ -65,8 +65,15 @@ impl Leader {
     /// Tells the target to campaign once it has caught up.
     pub(crate) fn finish_transfer<S: Storage>(&mut self, core: &mut Core<S>, caught_up: NodeId) {
         if self.transferee == Some(caught_up) && self.has_whole_log(core, caught_up) {
-            core.send(caught_up, Body::TimeoutNow);
+            self.order_to_campaign(core, caught_up);
         }
+    }
+
+    /// From here on the target may win an election against everybody's lease, at once or, if the
+    /// order is delayed, at any time in this term.
+    fn order_to_campaign<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
+        self.reads.give_up_lease();
+        core.send(to, Body::TimeoutNow);
     }
 
     pub(crate) fn abort_transfer<S: Storage>(&mut self, core: &mut Core<S>) {

@@ -13,9 +13,15 @@ use crate::status::raftcore_status;
 pub type raftcore_read_only = i32;
 /// A round of heartbeats proves that the leader still leads. Safe whatever the clocks do.
 pub const RAFTCORE_READ_ONLY_SAFE: raftcore_read_only = 0;
-/// The leader trusts the lease that check_quorum gives it: no round, but a read can be stale if
-/// clocks drift further apart than the election timeout allows.
+/// No round while the leader holds a lease: a quorum answered heartbeats that it sent less than an
+/// election timeout ago, and whoever answered votes for nobody for that long. Linearizable as long
+/// as no two members' ticks differ by more than a tenth in length; a process that stands still
+/// counts as a clock that does. Without a lease reads take a round. The election timeout must be
+/// at least four ticks for there to be a lease at all.
 pub const RAFTCORE_READ_ONLY_LEASE_BASED: raftcore_read_only = 1;
+/// As etcd's raft has it: no round as long as the node believes that it leads. Reads can be stale
+/// under any clocks. For groups shared with etcd's nodes that are set up so.
+pub const RAFTCORE_READ_ONLY_LEASE_UNVERIFIED: raftcore_read_only = 2;
 
 /// Bit of message_forms: messages in a Ready come as encoded bytes, ready to send.
 pub const RAFTCORE_FORM_ENCODED: u32 = 1;
@@ -60,7 +66,8 @@ pub struct raftcore_config {
     pub election_timeout_ticks: u32,
     /// Ticks between a leader's heartbeats. Default 1.
     pub heartbeat_interval_ticks: u32,
-    /// How reads are confirmed: RAFTCORE_READ_ONLY_. Lease-based needs check_quorum. Default safe.
+    /// How reads are confirmed: RAFTCORE_READ_ONLY_. Leases need check_quorum, and all members set
+    /// up alike. Default safe.
     pub read_only: raftcore_read_only,
     /// In which forms messages come in a Ready: RAFTCORE_FORM_ bits, at least one. Default both.
     pub message_forms: u32,
@@ -162,6 +169,7 @@ impl raftcore_config {
         core.read_only = match self.read_only {
             RAFTCORE_READ_ONLY_SAFE => ReadOnly::Safe,
             RAFTCORE_READ_ONLY_LEASE_BASED => ReadOnly::LeaseBased,
+            RAFTCORE_READ_ONLY_LEASE_UNVERIFIED => ReadOnly::LeaseUnverified,
             other => return Err(Failure::number("read_only", other)),
         };
         core.check_quorum = switch(self.check_quorum, "check_quorum")?;

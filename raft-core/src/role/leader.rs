@@ -45,7 +45,7 @@ impl Leader {
             // cheaper than looking through it.
             pending_conf_index: last,
             uncommitted_bytes: 0,
-            reads: ReadQueue::default(),
+            reads: ReadQueue::new(&core.settings),
         }
     }
 

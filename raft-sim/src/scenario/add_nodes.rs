@@ -102,7 +102,7 @@ fn set_option(
         "read-only" => {
             config.read_only = match value {
                 "safe" => ReadOnly::Safe,
-                "lease-based" => ReadOnly::LeaseBased,
+                "lease-based" => ReadOnly::LeaseUnverified,
                 _ => return Err(Failure::told(format!("invalid read-only option \"{value}\""))),
             };
         }
