@@ -25,6 +25,7 @@ test: ## everything that must pass before a change lands; PART=name runs one par
 check: ## format, lints and tidy: under a minute
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps -p raftcore -p raft-sim
 	python3 tools/test_tidy.py
 	tools/tidy.py
 

@@ -236,7 +236,7 @@ impl<S: Storage> Node<S> {
         self.call(Raft::campaign)
     }
 
-    /// Proposes a payload. It is committed once it comes back in [`Ready::committed`].
+    /// Proposes a payload. It is committed once it comes back in [`Ready`]'s `committed`.
     ///
     /// # Errors
     /// [`Error::Dropped`] says why it was not taken; [`Misuse::TooLarge`].
@@ -272,7 +272,7 @@ impl<S: Storage> Node<S> {
     }
 
     /// Applies a committed membership change. The application calls this for each one in
-    /// [`Ready::committed`](crate::ReadyContents::committed), at any time before it advances, or
+    /// [`Ready`]'s `committed`, at any time before it advances, or
     /// it vetoes the change by not calling, on every node alike. Twice is harmless.
     ///
     /// A change that was overtaken by a snapshot is passed over: the snapshot's membership
