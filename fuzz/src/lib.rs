@@ -196,7 +196,10 @@ impl Group {
             // The two exceptions: a higher term deposes, and a leader was heard.
             let moved = fingerprint(node).0 != before.0;
             let heard = matches!(refusal, Refusal::CommitBeyondLog { .. });
-            assert!(moved || heard || fingerprint(node) == before, "refused, but something changed");
+            assert!(
+                moved || heard || fingerprint(node) == before,
+                "refused, but something changed"
+            );
         }
     }
 
@@ -267,7 +270,8 @@ impl Group {
                 let _ = self.members[member(node)].node.campaign();
             }
             Action::Propose { node, bytes, count } => {
-                let payloads = vec![Bytes::from(vec![*bytes; (*bytes).into()]); (*count % 8).into()];
+                let payloads =
+                    vec![Bytes::from(vec![*bytes; (*bytes).into()]); (*count % 8).into()];
                 let _ = self.members[member(node)].node.propose_many(payloads);
             }
             Action::ConfChange { node, transition, steps } => {
@@ -313,7 +317,11 @@ impl Group {
             let storage = member.node.storage_mut();
             let mut fresh = ready.clone();
             // A snapshot that is no newer than what is stored was stored before.
-            if fresh.snapshot.as_ref().is_some_and(|s| s.index() <= storage.snapshot().unwrap().index()) {
+            if fresh
+                .snapshot
+                .as_ref()
+                .is_some_and(|s| s.index() <= storage.snapshot().unwrap().index())
+            {
                 fresh.snapshot = None;
             }
             let _ = storage.persist(&fresh);

@@ -128,7 +128,9 @@ impl<S: Storage> Raft<S> {
     /// this node has not heard of yet, and then its vote is needed.
     pub(crate) fn on_vote(&mut self, from: NodeId, term: Term, request: VoteRequest) {
         let core = &mut self.core;
-        let free = core.vote.is_none() && core.leader.is_none();
+        // A term that began by anything but a request for a vote does not end what was promised.
+        let is_bound = core.is_bound_by_lease() && !request.transfer;
+        let free = core.vote.is_none() && core.leader.is_none() && !is_bound;
         let granted = (free || core.vote == Some(from)) && core.log.is_up_to_date(request.last);
         if granted {
             core.election_elapsed = 0;

@@ -299,7 +299,10 @@ impl<S: Storage> Node<S> {
     /// ask again then, with another context.
     ///
     /// # Errors
-    /// [`DropReason::NoLeader`](crate::DropReason::NoLeader), [`DropReason::TooManyReads`](crate::DropReason::TooManyReads), [`Misuse::TooLarge`].
+    /// [`DropReason::NoLeader`], [`DropReason::TooManyReads`], [`Misuse::TooLarge`].
+    ///
+    /// [`DropReason::NoLeader`]: crate::DropReason::NoLeader
+    /// [`DropReason::TooManyReads`]: crate::DropReason::TooManyReads
     pub fn read_index(&mut self, context: impl Into<Bytes>) -> Result<(), Error> {
         let context = context.into();
         check_size(&context)?;
@@ -309,7 +312,9 @@ impl<S: Storage> Node<S> {
     /// Hands leadership over to a voter, or asks the leader to.
     ///
     /// # Errors
-    /// [`DropReason::NoLeader`](crate::DropReason::NoLeader); on a leader [`Misuse::UnknownPeer`] when `to` is no voter.
+    /// [`DropReason::NoLeader`]; on a leader [`Misuse::UnknownPeer`] when `to` is no voter.
+    ///
+    /// [`DropReason::NoLeader`]: crate::DropReason::NoLeader
     pub fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
         self.call(|raft| raft.transfer_leader(to))
     }

@@ -57,9 +57,11 @@ impl<S: Storage> Log<S> {
             error => error.into(),
         })?;
         let base = first.prev();
-        // A storage that was filled from a snapshot alone may have no hard state at all.
-        let committed = if hard_state.is_empty() { base } else { hard_state.commit };
-        if committed < base || committed > last {
+        // What is compacted was applied, so it was committed, whatever the hard state says: with
+        // storage threads the one may be ahead of the other, and a storage that was filled from a
+        // snapshot alone has no hard state at all.
+        let committed = hard_state.commit.max(base);
+        if committed > last {
             return Err(ConfigError::StoredCommit { commit: committed, first: base, last }.into());
         }
         // The stored term is at least that of every stored entry. A snapshot may be newer: nodes
