@@ -1136,10 +1136,12 @@ raftcore_status raftcore_node_propose_conf_change(raftcore_node *node,
                                                   raftcore_error *error);
 
 /// Applies the membership change in a committed entry whose kind is not RAFTCORE_ENTRY_NORMAL.
-/// Every such entry must come here, in order, before its Ready is advanced. A change that no node
-/// can apply is skipped, which the log says. The new membership is written to conf_state, which
-/// may be NULL; the caller then owns it and frees it with raftcore_conf_state_destroy. Store it
-/// with the application's state: the next snapshot needs it.
+/// Every such entry comes here, in order, at any time before its Ready is advanced; leaving one out
+/// is the application's veto, on every member alike. A change that no node can apply is skipped,
+/// which the log says. The new membership is written to conf_state, which may be NULL; the caller
+/// then owns it and frees it with raftcore_conf_state_destroy. Store it with the application's
+/// state: the next snapshot needs it. NULL is written when a snapshot that contains the change was
+/// stepped meanwhile: then make no snapshot of your own before that one is restored.
 raftcore_status raftcore_node_apply_conf_change_entry(raftcore_node *node,
                                                       const raftcore_entry *entry,
                                                       raftcore_conf_state **conf_state,

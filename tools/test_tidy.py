@@ -118,7 +118,8 @@ class Checks(unittest.TestCase):
         self.check(tidy.check_license("Apache License"), "full text")
 
     def test_every_part_is_explained(self):
-        self.check(tidy.check_parts("`rust`", '    ("rust", 9, [\n    ("new", 9, ["x"]'), "part new")
+        parts = '    ("rust", 9, [\n    ("new", 9, ["x"]'
+        self.check(tidy.check_parts("`rust`", parts), "part new")
 
     def test_every_folder_is_on_the_map(self):
         self.check(tidy.check_architecture("tools/", ["tools/x", "new/x", ".ci/run"]), "new/")

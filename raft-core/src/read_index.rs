@@ -224,7 +224,9 @@ impl Leader {
             ReadOnly::LeaseBased => self.has_lease(core),
             ReadOnly::LeaseUnverified => true,
         };
-        if at_once || core.membership.is_singleton() {
+        // Alone it needs nobody's word. A leader that was removed or demoted is never alone.
+        let is_alone = core.membership.is_singleton() && core.membership.is_voter(core.id());
+        if at_once || is_alone {
             core.answer_read(from, index, context);
             return;
         }

@@ -18,6 +18,10 @@ use crate::wire;
 pub struct AppliedConfChange {
     /// The membership from now on: to be kept with the next snapshot.
     pub conf_state: ConfState,
+    /// Whether a snapshot that contains this change was taken meanwhile. The membership above is
+    /// the snapshot's then: keep it with nothing older, and make no snapshot of your own before
+    /// that one is restored.
+    pub overtaken: bool,
     /// Present when no node can apply this change: it was skipped, here as on every other node.
     pub skipped: Option<BadConfChange>,
 }
@@ -27,7 +31,7 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn apply_conf_change(&mut self, change: &ConfChangeV2) -> AppliedConfChange {
         // Nothing after a pending snapshot was handed out yet, so this change is part of it.
         if self.core.log.has_snapshot() {
-            return self.applied_conf_change(None);
+            return self.overtaken_conf_change();
         }
         match self.core.membership.apply(change) {
             Ok(membership) => {
@@ -42,7 +46,7 @@ impl<S: Storage> Raft<S> {
     /// Applies the change in a committed entry. An entry without one changes nothing.
     pub(crate) fn apply_conf_change_entry(&mut self, entry: &Entry) -> AppliedConfChange {
         if entry.index <= self.core.restored {
-            return self.applied_conf_change(None);
+            return self.overtaken_conf_change();
         }
         match wire::decode_conf_change(entry) {
             Ok(Some(change)) => self.apply_conf_change(&change.into()),
@@ -69,8 +73,16 @@ impl<S: Storage> Raft<S> {
         self.applied_conf_change(Some(error))
     }
 
+    fn overtaken_conf_change(&self) -> AppliedConfChange {
+        AppliedConfChange { overtaken: true, ..self.applied_conf_change(None) }
+    }
+
     fn applied_conf_change(&self, skipped: Option<BadConfChange>) -> AppliedConfChange {
-        AppliedConfChange { conf_state: self.core.membership.to_conf_state(), skipped }
+        AppliedConfChange {
+            conf_state: self.core.membership.to_conf_state(),
+            overtaken: false,
+            skipped,
+        }
     }
 
     /// Goes on with this membership. A leader may lose its place by it, or may find that more is

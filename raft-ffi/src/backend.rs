@@ -24,7 +24,7 @@ struct Shared {
 }
 
 enum Kind {
-    Memory(Mutex<MemoryStorage>),
+    Memory(Box<Mutex<MemoryStorage>>),
     /// Locked, so that what one callback returns is copied before another is called, whoever
     /// calls; re-entrant, so that a callback may look at its own storage.
     Callbacks(ReentrantMutex<Callbacks>),
@@ -32,7 +32,7 @@ enum Kind {
 
 impl Backend {
     pub(crate) fn memory(storage: MemoryStorage) -> Self {
-        Self::new(Kind::Memory(Mutex::new(storage)))
+        Self::new(Kind::Memory(Box::new(Mutex::new(storage))))
     }
 
     pub(crate) fn callbacks(callbacks: Callbacks) -> Self {

@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 
-use raftcore::{ConfChangeOutcome, ConfChangeV2, Proposed, ReplaceReason};
+use raftcore::{AppliedConfChange, ConfChangeOutcome, ConfChangeV2, Proposed, ReplaceReason};
 
 use crate::entry::{self, raftcore_entry};
 use crate::error::{Failure, raftcore_error};
@@ -127,10 +127,12 @@ pub unsafe extern "C" fn raftcore_node_propose_conf_change(
 }
 
 /// Applies the membership change in a committed entry whose kind is not RAFTCORE_ENTRY_NORMAL.
-/// Every such entry must come here, in order, before its Ready is advanced. A change that no node
-/// can apply is skipped, which the log says. The new membership is written to conf_state, which
-/// may be NULL; the caller then owns it and frees it with raftcore_conf_state_destroy. Store it
-/// with the application's state: the next snapshot needs it.
+/// Every such entry comes here, in order, at any time before its Ready is advanced; leaving one out
+/// is the application's veto, on every member alike. A change that no node can apply is skipped,
+/// which the log says. The new membership is written to conf_state, which may be NULL; the caller
+/// then owns it and frees it with raftcore_conf_state_destroy. Store it with the application's
+/// state: the next snapshot needs it. NULL is written when a snapshot that contains the change was
+/// stepped meanwhile: then make no snapshot of your own before that one is restored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_apply_conf_change_entry(
     node: *mut raftcore_node,
@@ -146,11 +148,20 @@ pub unsafe extern "C" fn raftcore_node_apply_conf_change_entry(
             return Err(Failure::number("entry->kind", entry.kind as i32));
         }
         let applied = node.call(|state| Ok(state.core.apply_conf_change_entry(&entry)?))?;
-        if out.is_wanted() {
-            out.write(membership::give_state(applied.conf_state));
-        }
+        give_applied(out, applied);
         Ok(())
     })
+}
+
+/// The membership after an applied change, for who wants it.
+fn give_applied(out: Out<*mut raftcore_conf_state>, applied: AppliedConfChange) {
+    if out.is_wanted() {
+        out.write(if applied.overtaken {
+            std::ptr::null_mut()
+        } else {
+            membership::give_state(applied.conf_state)
+        });
+    }
 }
 
 /// As raftcore_node_apply_conf_change_entry, with a change that the application decoded from the
@@ -170,9 +181,7 @@ pub unsafe extern "C" fn raftcore_node_apply_conf_change(
             (handle::of(node)?, ConfChangeV2::from(change), Out::optional(conf_state))
         };
         let applied = node.call(|state| Ok(state.core.apply_conf_change(&change)?))?;
-        if out.is_wanted() {
-            out.write(membership::give_state(applied.conf_state));
-        }
+        give_applied(out, applied);
         Ok(())
     })
 }

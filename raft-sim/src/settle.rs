@@ -1,0 +1,282 @@
+//! The second phase of a run: faults stop, everybody comes back, and then the group is asked for
+//! the things that a healthy one does.
+
+use bytes::Bytes;
+use raftcore::{ConfChangeV2, NodeId};
+
+use crate::check::election::has_majorities;
+use crate::check::liveness::{Goal, Liveness};
+use crate::cluster::{Event, Input, World};
+use crate::host::Host;
+use crate::network::{SLOTS, Weather};
+use crate::swarm::TICK;
+
+/// How far the second phase is.
+#[derive(Debug, Default)]
+pub(crate) struct Settle {
+    begun: bool,
+    done: bool,
+    liveness: Liveness,
+    /// The leader and index of the last probe that was proposed.
+    probe: Option<(usize, u64)>,
+    asked: u64,
+    answered: [bool; SLOTS],
+    transfer_to: Option<NodeId>,
+}
+
+impl Settle {
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(crate) const fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// A read of this phase was answered at this node.
+    pub(crate) fn on_read(&mut self, slot: usize, context: &[u8]) {
+        if context.first() == Some(&0xfe) {
+            self.answered[slot] = true;
+        }
+    }
+}
+
+impl World {
+    /// Looks how far the group is, every half of an election timeout.
+    pub(crate) fn on_settle(&mut self) {
+        let election = self.plan.election_ticks * TICK;
+        if self.plan.hostile {
+            self.settle.done = true;
+            return;
+        }
+        self.push(election / 2, Event::Settle);
+        if !self.settle.begun {
+            return self.heal_everything();
+        }
+        self.manage_members();
+        if let Some(leader) = self.leader() {
+            // For those who joined after the last one, and need one that knows them.
+            self.compact(leader, 1000);
+        }
+        let is_reached = match self.settle.liveness.goal {
+            Goal::Leader => self.stable_leader().is_some(),
+            Goal::LeaveJoint => self.has_left_joint(),
+            Goal::Converge => self.has_converged(),
+            Goal::Read => self.has_read(),
+            Goal::Transfer => self.has_transferred(),
+            Goal::Done => true,
+        };
+        let now = self.now;
+        let mut liveness = std::mem::take(&mut self.settle.liveness);
+        let verdict = liveness.on_poll(is_reached, now, election, || self.describe_all());
+        self.settle.done = liveness.goal == Goal::Done;
+        self.settle.liveness = liveness;
+        if verdict.is_err()
+            && let Some(excuse) = self.excuse()
+        {
+            self.summary.count(excuse);
+            self.settle.done = true;
+            return;
+        }
+        self.note(verdict);
+    }
+
+    fn heal_everything(&mut self) {
+        self.trace_line(|| "* faults end".into());
+        self.settle.begun = true;
+        self.settle.liveness.begin(self.now);
+        // Slow machines are a fault too: a thread that gets more work than it can do never ends.
+        (self.plan.at_once, self.plan.pause) = (1000, 10);
+        self.network.heal();
+        self.network.weather = Weather { delay: 10, jitter: 20, ..Weather::default() };
+        self.drop_packets_after(2 * TICK);
+        for slot in 0..SLOTS {
+            let host = &mut self.hosts[slot];
+            if let Some(disk) = host.disk_mut() {
+                (disk.full_until, disk.stalled_until) = (0, 0);
+                disk.reads_fail.set(false);
+                disk.snapshot_busy.set(false);
+            }
+            if self.hosts[slot].disk().is_some() {
+                self.boot(slot);
+            }
+        }
+    }
+
+    /// Whoever is a member runs. Whoever is none any more is stopped, once a leader knows so.
+    fn manage_members(&mut self) {
+        let newest = self.judges.membership.newest().clone();
+        let leader = self.leader().and_then(|slot| self.hosts[slot].status.clone());
+        let settled = leader.as_ref().filter(|status| {
+            let slot = status.id.get() as usize - 1;
+            let at_commit = self.judges.log.term_at(slot, status.hard_state.commit.0);
+            at_commit == Some(status.hard_state.term.0)
+        });
+        let members = settled.map(|status| status.membership.clone());
+        for slot in 0..SLOTS {
+            let id = self.hosts[slot].id;
+            let belongs = newest.contains(id) || members.as_ref().is_some_and(|m| m.contains(id));
+            if belongs {
+                self.boot(slot);
+            } else if members.is_some() && self.hosts[slot].is_up() {
+                self.crash(slot);
+            }
+        }
+    }
+
+    /// A leader that all its members follow, and that has committed in its term.
+    fn stable_leader(&self) -> Option<usize> {
+        let slot = self.leader()?;
+        let status = self.hosts[slot].status.as_ref()?;
+        let term = status.hard_state.term;
+        let committed = self.judges.log.term_at(slot, status.hard_state.commit.0) == Some(term.0);
+        let follows = |id: NodeId| {
+            let host = self.hosts.get(id.get() as usize - 1);
+            self.is_stuck(id, term)
+                || host.and_then(|host| host.status.as_ref()).is_some_and(|status| {
+                    let leader = status.soft_state.leader.map(|id| id.get() as usize - 1);
+                    status.hard_state.term == term && leader == Some(slot)
+                })
+        };
+        (committed && status.membership.members().all(follows)).then_some(slot)
+    }
+
+    /// Whether a member is beyond this leader's reach: it saw a later term, and with neither
+    /// check-quorum nor pre-vote it tells nobody so when it hears from the leader.
+    fn is_stuck(&self, id: NodeId, term: raftcore::Term) -> bool {
+        let host = &self.hosts[id.get() as usize - 1];
+        let later = host.status.as_ref().is_some_and(|status| status.hard_state.term > term);
+        later && !host.config.check_quorum && !host.config.pre_vote
+    }
+
+    /// Why nothing can come of it any more, if that lies in the protocol and not in a node. All of
+    /// these are known limits of this protocol family.
+    fn excuse(&self) -> Option<&'static str> {
+        let term_of = |host: &Host| host.status.as_ref().map_or(0, |s| s.hard_state.term.0);
+        let Some(leader) = self.leader() else {
+            // Membership changes take effect where they are applied: who alone knows that one is
+            // committed may be no member any more, and have the longest log.
+            let able = || self.hosts.iter().filter(|host| self.can_win(host));
+            // And nobody answers a request for a vote whose term is over.
+            let newest = self.hosts.iter().map(term_of).max().unwrap_or(0);
+            let outrun = able().all(|host| term_of(host) < newest && !host.config.pre_vote);
+            return match able().next() {
+                None => Some("nobody_can_win"),
+                Some(_) => outrun.then_some("candidate_outrun"),
+            };
+        };
+        let status = self.hosts[leader].status.as_ref()?;
+        let term = status.hard_state.term;
+        let cut_off = !has_majorities(&status.membership, |id| !self.is_stuck(*id, term));
+        cut_off.then_some("stuck_with_a_higher_term")
+    }
+
+    /// Whether this node could collect a majority, by the logs of all who run.
+    fn can_win(&self, host: &Host) -> bool {
+        let Some(status) = &host.status else { return false };
+        let last = |slot: usize| self.judges.log.last(slot);
+        let votes = |voter: &NodeId| {
+            let at = voter.get() as usize - 1;
+            self.hosts[at].is_up() && last(at) <= last(host.slot)
+        };
+        status.membership.is_voter(host.id) && has_majorities(&status.membership, votes)
+    }
+
+    fn has_left_joint(&mut self) -> bool {
+        let Some(slot) = self.stable_leader() else { return false };
+        let Some(status) = &self.hosts[slot].status else { return false };
+        if !status.membership.is_joint() {
+            return true;
+        }
+        if !status.membership.auto_leave() {
+            let change = ConfChangeV2::leave_joint().into();
+            let input = Input::ProposeConfChange(&change);
+            self.call(slot, input, |node| node.propose_conf_change(&change));
+            self.wake(slot);
+        }
+        false
+    }
+
+    fn has_converged(&mut self) -> bool {
+        let Some(slot) = self.stable_leader() else { return false };
+        match self.settle.probe {
+            Some((leader, index)) if leader == slot => {
+                let Some(status) = &self.hosts[slot].status else { return false };
+                let term = status.hard_state.term;
+                let has = |id: NodeId| {
+                    self.is_stuck(id, term) || self.hosts[id.get() as usize - 1].applied >= index
+                };
+                status.membership.members().all(has)
+            }
+            _ => {
+                let payload = Bytes::from_static(b"settle");
+                let copy = payload.clone();
+                let result = self.call(slot, Input::Propose(&payload), |node| node.propose(copy));
+                if let Some(Ok(raftcore::Proposed::Appended { last, .. })) = result {
+                    self.settle.probe = Some((slot, last.0));
+                }
+                self.wake(slot);
+                false
+            }
+        }
+    }
+
+    fn has_read(&mut self) -> bool {
+        let Some(leader) = self.stable_leader() else { return false };
+        let Some(status) = &self.hosts[leader].status else { return false };
+        let term = status.hard_state.term;
+        let reachable = status.membership.members().filter(|id| !self.is_stuck(*id, term));
+        let members: Vec<usize> = reachable.map(|id| id.get() as usize - 1).collect();
+        if members.iter().all(|slot| self.settle.answered[*slot]) {
+            return true;
+        }
+        for slot in members {
+            if !self.settle.answered[slot] {
+                self.settle.asked += 1;
+                let mut context = vec![0xfe];
+                context.extend_from_slice(&self.settle.asked.to_le_bytes());
+                let context = Bytes::from(context);
+                let (copy, life) = (context.clone(), self.hosts[slot].life);
+                self.judges.reads.on_asked(slot, life, &context);
+                self.call(slot, Input::ReadIndex(&context), |node| node.read_index(copy));
+                self.wake(slot);
+            }
+        }
+        false
+    }
+
+    fn has_transferred(&mut self) -> bool {
+        let Some(slot) = self.stable_leader() else { return false };
+        let Some(status) = &self.hosts[slot].status else { return false };
+        if let Some(to) = self.settle.transfer_to.filter(|to| status.membership.is_voter(*to)) {
+            if to == status.id {
+                return true;
+            }
+            self.call(slot, Input::Transfer(to), |node| node.transfer_leader(to));
+            self.wake(slot);
+            return false;
+        }
+        let own = status.id;
+        let (term, voters) = (status.hard_state.term, status.membership.voters());
+        let other = voters.iter().find(|id| **id != own && !self.is_stuck(**id, term));
+        self.settle.transfer_to = other.copied();
+        self.settle.transfer_to.is_none()
+    }
+
+    /// All nodes in a few words each, for who has to find out why nothing happens.
+    fn describe_all(&self) -> String {
+        let mut out = String::new();
+        for host in &self.hosts {
+            let Some(status) = &host.status else { continue };
+            let state = raftcore::describe::hard_state(&status.hard_state);
+            let soft = raftcore::describe::soft_state(&status.soft_state);
+            let (last, applied) = (status.last_index, host.applied);
+            let members = &status.membership;
+            out.push_str(&format!(
+                "\n  {}: {state} {soft} last={last} applied={applied} {members}",
+                host.id
+            ));
+        }
+        out
+    }
+}

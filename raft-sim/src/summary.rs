@@ -1,0 +1,70 @@
+//! What a run did, counted: so that one can see whether it did anything.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Counters of one run or of many.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// Calls on nodes, each of them checked.
+    pub steps: u64,
+    /// Terms that had a leader.
+    pub elections: u64,
+    /// Messages that were sent.
+    pub messages: u64,
+    /// Entries that were committed.
+    pub committed: u64,
+    /// Operations of clients that are part of a judged history.
+    pub operations: u64,
+    faults: BTreeMap<&'static str, u64>,
+    branches: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    pub(crate) fn count(&mut self, branch: &'static str) {
+        *self.branches.entry(branch).or_default() += 1;
+    }
+
+    pub(crate) fn count_action(&mut self, name: &'static str) {
+        *self.faults.entry(name).or_default() += 1;
+    }
+
+    /// How often something happened.
+    #[must_use]
+    pub fn of(&self, name: &str) -> u64 {
+        let find = |counts: &BTreeMap<&'static str, u64>| counts.get(name).copied();
+        find(&self.branches).or_else(|| find(&self.faults)).unwrap_or_default()
+    }
+
+    /// Adds the counters of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.steps += other.steps;
+        self.elections += other.elections;
+        self.messages += other.messages;
+        self.committed += other.committed;
+        self.operations += other.operations;
+        for (name, count) in &other.faults {
+            *self.faults.entry(name).or_default() += count;
+        }
+        for (name, count) in &other.branches {
+            *self.branches.entry(name).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seeds, steps, elections, messages, committed, operations, .. } = self;
+        writeln!(f, "seeds {seeds}, node steps {steps}, elections {elections}")?;
+        writeln!(f, "messages {messages}, committed {committed}, client operations {operations}")?;
+        let list = |counts: &BTreeMap<&'static str, u64>| {
+            let all: Vec<_> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
+            all.join(", ")
+        };
+        writeln!(f, "actions: {}", list(&self.faults))?;
+        write!(f, "branches: {}", list(&self.branches))
+    }
+}

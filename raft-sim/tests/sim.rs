@@ -1,0 +1,150 @@
+//! The simulator as a test: seeds that once found something, fresh seeds, planted mistakes that
+//! must be found, recorded schedules.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use raft_sim::{Options, Outcome, Overrides, Sabotage, replay, run};
+
+/// Seeds that found something once, each with what it was.
+const REGRESSIONS: &[(u64, &str)] = &[
+    (3, "an acknowledged snapshot that nobody was told to sync"),
+    (11, "a joiner that no old snapshot can help"),
+    (23, "a member that ticks twice as fast keeps the others from electing anybody"),
+    (155, "a leader committed its own removal, and nobody else can win"),
+    (587, "a leader elected by others while its own disk is behind"),
+    (695, "a membership change that a snapshot overtook"),
+    (920, "a leader demoted itself, and the news was lost"),
+    (1122, "a higher term that a mixed configuration never hears of"),
+    (2200, "a learner with a higher term than the leader's"),
+];
+
+fn with(overrides: Overrides) -> Options {
+    Options { overrides, ..Options::default() }
+}
+
+fn check(seed: u64, outcome: &Outcome) {
+    if let Some(violation) = &outcome.violation {
+        panic!(
+            "seed {seed}: {violation}\nreplay: cargo run --release -p raft-sim --bin sim -- \
+             --seed {seed} --trace"
+        );
+    }
+}
+
+#[test]
+fn seeds_that_found_something_find_nothing_more() {
+    for (seed, _) in REGRESSIONS {
+        check(*seed, &run(*seed, &Options::default()));
+    }
+}
+
+#[test]
+fn a_leader_that_is_no_voter_answers_no_read_alone() {
+    check(103_118, &run(103_118, &Options::default()));
+}
+
+#[test]
+fn fresh_seeds_find_nothing() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let first = now * 1_000_000;
+    println!("seeds from {first} on");
+    let began = Instant::now();
+    for seed in (first..).take_while(|_| began.elapsed() < Duration::from_secs(2)) {
+        check(seed, &run(seed, &Options::default()));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_hash() {
+    for seed in 40..43 {
+        let (first, second) = (run(seed, &Options::default()), run(seed, &Options::default()));
+        assert_eq!(first.hash, second.hash, "seed {seed}");
+        assert_ne!(first.hash, run(seed + 1, &Options::default()).hash);
+    }
+}
+
+/// Some seed finds it by this name; fewer and fewer faults are needed the graver it is.
+fn check_finds(overrides: Overrides, seeds: std::ops::Range<u64>, expected: &str) {
+    let found = |seed| run(seed, &with(overrides)).violation.map(|violation| violation.check);
+    let mut others = Vec::new();
+    for seed in seeds {
+        match found(seed) {
+            Some(check) if check == expected => return,
+            other => others.extend(other),
+        }
+    }
+    panic!("{:?} was not found by {expected}, but by {others:?}", overrides.sabotage);
+}
+
+fn check_sabotage(sabotage: Sabotage, expected: &str) {
+    check_finds(Overrides { sabotage, ..Overrides::default() }, 1..150, expected);
+}
+
+#[test]
+fn messages_before_their_sync_are_found() {
+    check_sabotage(Sabotage::SendBeforeSync, "released_vote_is_durable");
+    check_sabotage(Sabotage::SendBeforeSync, "released_acknowledgement_is_durable");
+    check_sabotage(Sabotage::HastyVotes, "released_vote_request_is_durable");
+}
+
+#[test]
+fn a_disk_that_is_never_synced_is_found() {
+    check_sabotage(Sabotage::NeverSync, "committed_is_durable_on_a_quorum");
+    check_sabotage(Sabotage::NeverSync, "applied_is_durable");
+}
+
+#[test]
+fn a_forgotten_vote_is_found() {
+    check_sabotage(Sabotage::ForgetVote, "one_vote_a_term");
+}
+
+#[test]
+fn entries_applied_twice_are_found() {
+    check_sabotage(Sabotage::ApplyTwice, "applied_in_order_once_without_gap");
+}
+
+#[test]
+fn lease_reads_hold_within_the_bound_and_not_beyond_it() {
+    // The bound that the core declares: ticks that differ by a tenth.
+    for seed in 1..6 {
+        check(seed, &run(seed, &with(Overrides { leases: Some(10), ..Overrides::default() })));
+    }
+    // The negative control of the judge of reads: clocks of which some run three times as fast.
+    let beyond = Overrides { leases: Some(200), ..Overrides::default() };
+    check_finds(beyond, 27..28, "read_covers_what_was_committed");
+    // And leases that nobody counts are stale under any clocks.
+    let unverified = Overrides { leases: Some(0), unverified: true, ..Overrides::default() };
+    check_finds(unverified, 1..40, "read_covers_what_was_committed");
+}
+
+fn schedules() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schedules");
+    let entries = std::fs::read_dir(folder).expect("the folder can be read");
+    let mut files: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn recorded_schedules_replay_with_their_hash() {
+    let files = schedules();
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        if std::env::var_os("REWRITE").is_some_and(|value| value == "1") {
+            rewrite(&file);
+        }
+        let text = std::fs::read_to_string(&file).expect("the file can be read");
+        let replayed = replay(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(replayed.got, replayed.expected, "{}: record it again?", file.display());
+    }
+}
+
+/// Records the seed in the file's name again, after the core has changed on purpose.
+fn rewrite(file: &Path) {
+    let seed = file.file_stem().and_then(|name| name.to_str()?.strip_prefix("seed-")?.parse().ok());
+    let overrides = Overrides { recordable: true, ..Overrides::default() };
+    let options = Options { records: true, ..with(overrides) };
+    let outcome = run(seed.expect("seed-N.txt"), &options);
+    std::fs::write(file, outcome.recorded.expect("a recording")).expect("the file can be written");
+}

@@ -1,0 +1,1 @@
+../go37/interop_test.go
