@@ -117,6 +117,10 @@ class Checks(unittest.TestCase):
     def test_license(self):
         self.check(tidy.check_license("Apache License"), "full text")
 
+    def test_every_promised_test_is_there(self):
+        tests = {"reads": "fn a_read_waits() {"}
+        self.check(tidy.check_promises("`reads::a_read_waits`, `reads::gone`", tests), "gone")
+
     def test_every_part_is_explained(self):
         parts = '    ("rust", 9, [\n    ("new", 9, ["x"]'
         self.check(tidy.check_parts("`rust`", parts), "part new")

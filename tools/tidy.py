@@ -322,6 +322,13 @@ SHAPE = [check_columns, check_length, check_whitespace, check_unfinished, check_
          check_opening, check_absent, check_links]
 
 
+def check_promises(behaviour, tests):
+    """Each test that docs/src/behaviour.md names is there; `tests` has the text of each file."""
+    for stem, test in re.findall(r"`(\w+)::(\w+)`", behaviour):
+        if f"fn {test}(" not in tests.get(stem, ""):
+            yield f"docs/src/behaviour.md: there is no test {stem}::{test}"
+
+
 def check_symlink(name, target):
     if target.startswith("/"):
         yield f"{name}: a link to {target}, a path of one machine"
@@ -348,6 +355,8 @@ def problems():
     yield from check_versions(read("CHANGELOG.md"), read("Cargo.toml"), known.header)
     yield from check_license(read("LICENSE"))
     yield from check_parts(read("CONTRIBUTING.md"), read("tools/test.py"))
+    tests = {path.stem: path.read_text() for path in (ROOT / "raft-core/tests/it").glob("*.rs")}
+    yield from check_promises(read("docs/src/behaviour.md"), tests)
     yield from check_architecture(read("ARCHITECTURE.md"), files)
 
 
