@@ -1,0 +1,151 @@
+/* kv.h: what the rooms of the service share.
+ *
+ *   main.c        start, signals, stop
+ *   options.c     the command line
+ *   node.c        the raftcore node: start, ticks, proposals
+ *   ready.c       what each Ready says is to be stored, sent and applied
+ *   membership.c  changes of members, as they are applied
+ *   store.c       the SQLite file; store_kv.c: the applied state in it
+ *   peers.c       messages to other nodes
+ *   raft_in.c     messages from them
+ *   http.c        the clients' API
+ *   requests.c    the clients' requests that wait for an answer
+ *   status.c      /_/status
+ *   codec.c       the bytes of entries and snapshots
+ *   members.c     who is in the cluster
+ *   bytes.c       buffers
+ *
+ * Everything runs on one thread, in one libevent loop. Nothing blocks but the disk. */
+#ifndef KV_H
+#define KV_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "codec.h"
+#include "members.h"
+#include "store.h"
+
+#define KV_VERSION "0.1.0"
+
+enum {
+	EXIT_STOPPED = 0, /* as asked, or removed from the cluster */
+	EXIT_BROKEN = 1,  /* it cannot go on */
+	EXIT_USAGE = 2,
+	EXIT_REFUSED = 3, /* it may not use this data directory */
+};
+
+#define ELECTION_TICKS 10
+#define HEARTBEAT_TICKS 1
+
+struct options {
+	uint64_t id;
+	struct members cluster; /* as --cluster gives it */
+	const char *listen;
+	const char *data;
+	const char *cluster_id;
+	bool join;
+	bool verbose;
+	uint64_t tick_ms;
+	uint64_t timeout_ms;
+	uint64_t snapshot_entries;
+	uint64_t catch_up_entries;
+	uint64_t max_key;
+	uint64_t max_value;
+	uint64_t max_pending;
+	uint64_t max_peer_body;
+	uint64_t peer_queue;
+};
+
+struct node;
+struct peers;
+struct requests;
+
+struct kv {
+	struct options options;
+	char *own_url;
+	struct event_base *base;
+	struct store *store;
+	struct node *node;
+	struct peers *peers;
+	struct requests *requests;
+	struct evhttp *client_http;
+	struct evhttp *peer_http;
+	uint64_t started_ms;
+	bool stopping;
+	int exit_code;
+};
+
+/* ---- options.c, main.c */
+
+/* False: the process ends with this exit code, everything has been said. */
+bool options_parse(struct options *o, int argc, char **argv, int *exit_code);
+
+void kv_log(const struct kv *kv, const char *format, ...) __attribute__((format(printf, 2, 3)));
+uint64_t now_ms(void); /* of a clock that only runs forward */
+struct timeval timeval_of_ms(uint64_t ms);
+uint64_t random_u64(void);
+void kv_stop(struct kv *kv,
+	int exit_code); /* answers who waits, lets the answers leave, ends the loop */
+
+/* ---- http.c, requests.c, status.c */
+
+void http_on_request(struct evhttp_request *http, void *kv);
+
+/* Answers with a one-line text. The connection stays open. */
+void http_reply_text(struct evhttp_request *http, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* 503, with Retry-After, the leader if known, and, for what would have changed something, the
+ * outcome (else NULL). */
+void http_reply_not_now(const struct kv *kv, struct evhttp_request *http, const char *outcome,
+	const char *why);
+
+struct requests *requests_new(struct kv *kv);
+void requests_free(struct requests *r); /* everyone must have been answered */
+bool requests_full(const struct requests *r);
+void requests_count(const struct requests *r, size_t *writes, size_t *reads);
+uint64_t requests_next_serial(struct requests *r);
+/* Keeps an HTTP request until the log entry with this serial is applied here. If the entry may be
+ * proposed again, because a request id keeps it from being applied twice, it is given too; else
+ * nothing. */
+void requests_await_write(struct requests *r, struct evhttp_request *http, uint64_t serial,
+	struct view entry);
+/* Keeps an HTTP request until it is known which index a read must have seen, and that index is
+ * applied. */
+void requests_await_read(struct requests *r, struct evhttp_request *http, struct view key);
+void requests_write_applied(struct requests *r, uint64_t serial, uint64_t index);
+void requests_read_confirmed(struct requests *r, struct view context, uint64_t index);
+/* What was passed on to the last leader may be lost: proposes again what may be. */
+void requests_new_leader(struct requests *r);
+/* An entry of this term is applied. What was proposed in earlier terms and survived stood before
+ * it, so nobody needs to wait for the rest. */
+void requests_term_applied(struct requests *r, uint64_t term);
+void requests_applied(struct requests *r,
+	uint64_t index); /* everything up to index is applied and durable */
+void requests_tick(struct requests *r);
+void requests_answer_all(struct requests *r, const char *why); /* the process stops */
+
+/* The answer to a read, linearizable or not. */
+void http_reply_value(struct kv *kv, struct evhttp_request *http, struct view key);
+void status_reply(struct kv *kv, struct evhttp_request *http);
+
+/* ---- peers.c, raft_in.c */
+
+struct peers *peers_new(struct kv *kv);
+void peers_free(struct peers *p);
+/* Makes the peers those of the membership: connects new ones, lets go of removed ones. */
+void peers_follow(struct peers *p, const struct members *members);
+/* A sender that is not a member yet, as far as this node knows. */
+void peers_learn(struct peers *p, uint64_t id, const char *url);
+void peers_send(struct peers *p, uint64_t to, bool is_snapshot,
+	struct view message);          /* queues a copy */
+void peers_flush(struct peers *p); /* sends what is queued */
+void peers_tick(struct peers *p);
+uint64_t peers_snapshots_sent(const struct peers *p);
+
+void raft_on_request(struct evhttp_request *http, void *kv);
+
+#endif

@@ -1,0 +1,639 @@
+#!/usr/bin/env python3
+"""What a node of the key-value service answers to nonsense, and what it does when its disk is full.
+
+    KV_BINARY=path/to/kv-c python3 tests/demo/bad_input.py
+
+One cluster of three serves all tests of `Clients`, another those of `Peers`; after each test its
+nodes must still be there and answer.
+"""
+
+import os
+import random
+import resource
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "demo")
+)
+
+from cluster import Client, Cluster, NoAnswer, free_port, wait_until  # noqa: E402
+
+COMMAND = shlex.split(os.environ.get("KV_BINARY", "kv-c"))
+LIMITS = ["--max-key", "64", "--max-value", "1000", "--max-peer-body", "70000"]
+
+
+class ClusterCase(unittest.TestCase):
+    """Three nodes, and the check that none of them minded."""
+
+    arguments = LIMITS
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster([COMMAND], arguments=cls.arguments)
+        cls.addClassCleanup(cls.cluster.clean_up)
+        for node in cls.cluster.nodes.values():
+            cls.cluster.start(node)
+        cls.leader, cls.status = cls.cluster.wait_for_leader()
+        cls.follower = next(n for n in cls.cluster.nodes.values() if n is not cls.leader)
+
+    @classmethod
+    def tearDownClass(cls):
+        for node in cls.cluster.nodes.values():
+            code = node.stop(20)
+            if code != 0:
+                raise AssertionError(f"node {node.id} exited with {code}\n{node.log_tail(40)}")
+
+    def tearDown(self):
+        for node in self.cluster.nodes.values():
+            self.assertTrue(node.running, f"node {node.id} is gone\n{node.log_tail()}")
+            self.assertIsNotNone(node.status(), f"node {node.id} does not answer")
+
+    def expect(self, node, status, method, path, body=None, headers=None, reason=""):
+        answer = node.ask(method, path, body, headers)
+        self.assertEqual(answer.status, status, f"{method} {path}: {answer.reason}")
+        if status >= 400 and method != "HEAD":
+            self.assertTrue(answer.reason, f"{method} {path}: {status} without a reason")
+            self.assertIn(reason, answer.reason)
+        return answer
+
+
+class Clients(ClusterCase):
+    """The clients' API."""
+
+    def test_what_works(self):
+        for node in (self.leader, self.follower):
+            put = self.expect(node, 204, "PUT", "/my-key", b"bar")
+            self.assertGreater(int(put.headers["Raft-Index"]), 0)
+            for path in ("/my-key", "/_/kv/my-key", "/my-key?stale=1", "/my%2Dkey"):
+                self.assertEqual(self.expect(node, 200, "GET", path).body, b"bar")
+            self.expect(node, 200, "HEAD", "/my-key")
+            self.expect(node, 204, "DELETE", "/_/kv/my-key")
+            self.expect(node, 404, "GET", "/my-key", reason="no such key")
+            self.expect(node, 204, "DELETE", "/_/kv/my-key")
+
+    def test_keys_and_values_are_any_bytes(self):
+        for key in (
+            "a/b//c",
+            "%00",
+            "%ff%fe",
+            "%2F",
+            "%20 ".strip(),
+            "4",
+            "_",
+            "raft",
+            "a+b",
+            "%3Fq",
+        ):
+            self.expect(self.leader, 204, "PUT", f"/{key}", key.encode())
+            self.assertEqual(self.expect(self.follower, 200, "GET", f"/{key}").body, key.encode())
+        self.expect(self.leader, 204, "PUT", "/empty", b"")
+        self.assertEqual(self.expect(self.follower, 200, "GET", "/empty").body, b"")
+        self.expect(self.leader, 204, "PUT", "/_/kv/_/status", b"a key")
+        self.assertEqual(self.expect(self.follower, 200, "GET", "/_/kv/_/status").body, b"a key")
+
+    def test_limits(self):
+        self.expect(self.leader, 204, "PUT", "/" + "k" * 64, b"v" * 1000)
+        self.expect(self.leader, 413, "PUT", "/" + "k" * 65, b"v", reason="key is longer than 64")
+        self.expect(self.leader, 413, "GET", "/" + "k" * 65)
+        self.expect(self.leader, 413, "PUT", "/k", b"v" * 1001, reason="value is longer than 1000")
+        self.expect(self.leader, 413, "PUT", "/k", b"v" * 5_000_000)
+
+    def test_nonsense(self):
+        for status, method, path, body, headers in (
+            (400, "PUT", "/", b"x", {}),
+            (400, "GET", "/", None, {}),
+            (400, "GET", "/_/kv/", None, {}),
+            (404, "GET", "/_/", None, {}),
+            (404, "GET", "/_/nothing", None, {}),
+            (404, "PUT", "/_/nothing", b"x", {}),
+            (405, "PUT", "/_/status", b"x", {}),
+            (405, "PATCH", "/k", b"x", {}),
+            (405, "OPTIONS", "/k", None, {}),
+            (405, "POST", "/_/kv/k", b"x", {}),
+            (400, "GET", "/k?stale=0", None, {}),
+            (400, "GET", "/k?what=1", None, {}),
+            (400, "PUT", "/k?stale=1", b"x", {}),
+            (400, "PUT", "/k", b"x", {"Request-Id": "r" * 65}),
+            (400, "PUT", "/k", b"x", {"Request-Id": "a b"}),
+            (400, "PUT", "/k", b"x", {"Request-Id": ""}),
+            (400, "POST", "/k", b"http://127.0.0.1:1", {}),
+            (400, "POST", "/0", b"http://127.0.0.1:1", {}),
+            (400, "POST", "/99999999999999999999", b"http://127.0.0.1:1", {}),
+            (400, "POST", "/-4", b"http://127.0.0.1:1", {}),
+            (400, "POST", "/9223372036854775808", b"http://127.0.0.1:1", {}),
+            (400, "POST", "/0x4", b"http://127.0.0.1:1", {}),
+            (400, "POST", "/4", b"127.0.0.1:1", {}),
+            (400, "POST", "/4", b"https://127.0.0.1:1", {}),
+            (400, "POST", "/4", b"http://127.0.0.1", {}),
+            (400, "POST", "/4", b"http://127.0.0.1:0", {}),
+            (400, "POST", "/4", b"http://127.0.0.1:70000", {}),
+            (400, "POST", "/4", b"http://127.0.0.1:1/x", {}),
+            (400, "POST", "/4", b"\0", {}),
+            (400, "POST", "/4", b"", {}),
+            (400, "DELETE", "/my-key", None, {}),
+            (404, "DELETE", "/77", None, {}),
+            (409, "POST", "/1", b"http://127.0.0.1:1", {}),
+        ):
+            with self.subTest(method=method, path=path, body=body, headers=headers):
+                self.expect(self.leader, status, method, path, body, headers)
+        self.assertIn("PUT", self.expect(self.leader, 405, "PATCH", "/k", b"x").headers["Allow"])
+
+    def test_a_body_is_needed(self):
+        for method, path in (("PUT", "/k"), ("POST", "/4")):
+            answer = raw(
+                self.leader.client_port, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+            )
+            self.assertIn(b" 411 ", answer.split(b"\r\n")[0])
+
+    def test_a_repeated_request_is_applied_once(self):
+        first = self.expect(self.leader, 204, "PUT", "/once", b"1", {"Request-Id": "the-first"})
+        self.expect(self.follower, 204, "PUT", "/once", b"2")
+        again = self.expect(self.follower, 204, "PUT", "/once", b"1", {"Request-Id": "the-first"})
+        self.assertEqual(first.headers["Raft-Index"], again.headers["Raft-Index"])
+        self.assertEqual(self.expect(self.leader, 200, "GET", "/once").body, b"2")
+
+    def test_garbage_instead_of_http(self):
+        garbage_at(self, self.leader.client_port)
+
+
+class Peers(ClusterCase):
+    """POST /raft."""
+
+    def post(self, body, port=None, method="POST", path="/raft", **headers):
+        own = {
+            "Raft-Cluster": "kv",
+            "Raft-From": str(self.follower.id),
+            "Raft-To": str(self.leader.id),
+            "Raft-Url": self.follower.peer_url,
+        }
+        for name, value in headers.items():
+            own["Raft-" + name] = value
+        own = {name: value for name, value in own.items() if value is not None}
+        return Client(port or self.leader.peer_port, keep_alive=False).request(
+            method, path, body, own
+        )
+
+    def refused(self, status, *args, reason="", **kwargs):
+        answer = self.post(*args, **kwargs)
+        self.assertEqual(answer.status, status, answer.reason)
+        self.assertTrue(answer.reason)
+        self.assertIn(reason, answer.reason)
+
+    # A heartbeat response of term 0: type 9, to, from. A heartbeat is type 8, a proposal type 2.
+    def message(self, kind, sender=None):
+        return bytes([0x08, kind, 0x10, self.leader.id, 0x18, sender or self.follower.id])
+
+    def test_who_may_speak(self):
+        good = frame(self.message(8))
+        self.refused(400, good, Cluster=None, reason="Raft-Cluster")
+        self.refused(403, good, Cluster="other", reason="cluster 'kv'")
+        self.refused(400, good, From=None)
+        self.refused(400, good, From="0")
+        self.refused(400, good, From="x")
+        self.refused(400, good, To="18446744073709551616")
+        self.refused(421, good, To=str(self.follower.id))
+        self.refused(403, good, From=str(self.leader.id), reason="same id")
+        self.refused(403, good, Url="http://127.0.0.1:1", reason="same id")
+        self.refused(400, good, Url=None)
+        self.refused(400, good, Url="nowhere")
+        self.refused(403, frame(self.message(9, 77)), From="77", reason="not a member")
+        self.refused(403, frame(self.message(2, 77)), From="77", reason="not a member")
+
+    def test_what_may_be_said(self):
+        for body in (
+            b"\0",
+            b"\0\0\0\1",
+            b"\xff\xff\xff\xff",
+            frame(b"\xff" * 20),
+            frame(b"garbage"),
+            frame(b"\x08"),
+            frame(self.message(8)) + b"\0\0\0\5abc",
+            frame(self.message(1)),
+            frame(self.message(99)),
+        ):
+            with self.subTest(body=body):
+                self.refused(400, body)
+        self.refused(411, b"")
+        self.refused(413, b"x" * 100_000)
+        self.refused(404, frame(self.message(8)), path="/my-key")
+        self.refused(405, frame(self.message(8)), method="PUT")
+        # A snapshot of index 9 whose data is none of ours: type 7, term 50, and
+        # snapshot{data, metadata{conf {1}, 9, 50}}.
+        metadata = b"\x0a\x02\x08\x01" + b"\x10\x09" + b"\x18\x32"
+        snapshot = b"\x0a\x03abc" + b"\x12" + bytes([len(metadata)]) + metadata
+        self.refused(
+            400,
+            frame(self.message(7) + b"\x20\x32" + b"\x4a" + bytes([len(snapshot)]) + snapshot),
+            reason="snapshot",
+        )
+
+    def test_random_messages_change_nothing(self):
+        before = self.leader.status()
+        chance = random.Random(4)
+        for _ in range(300):
+            body = bytearray(
+                frame(self.message(chance.randrange(24)) + chance.randbytes(chance.randrange(40)))
+            )
+            self.post(bytes(body))
+        self.assertGreaterEqual(self.leader.status()["commit"], before["commit"])
+        self.expect(self.leader, 204, "PUT", "/still", b"here")
+        self.assertEqual(self.expect(self.follower, 200, "GET", "/still").body, b"here")
+
+    def test_garbage_instead_of_http(self):
+        garbage_at(self, self.leader.peer_port)
+
+
+class Patience(unittest.TestCase):
+    """Nodes that are new, away, frozen or removed, and clients that do not wait."""
+
+    arguments = ["--timeout-ms", "1500", "--tick-ms", "50"]
+    arguments += ["--snapshot-entries", "20", "--catch-up-entries", "2"]
+
+    def setUp(self):
+        self.cluster = Cluster([COMMAND], arguments=self.arguments)
+        self.addCleanup(self.cluster.clean_up)
+        for node in self.cluster.nodes.values():
+            self.cluster.start(node)
+        self.leader, _ = self.cluster.wait_for_leader()
+        self.others = [n for n in self.cluster.nodes.values() if n is not self.leader]
+
+    def test_without_a_quorum_nothing_is_promised(self):
+        self.assertEqual(self.leader.ask("PUT", "/key", b"old").status, 204)
+        for node in self.others:
+            node.kill(signal.SIGSTOP)
+        # A client that hangs up while it waits, one that does not, a stale read.
+        raw(
+            self.leader.client_port, b"PUT /key HTTP/1.1\r\nContent-Length: 1\r\n\r\nx", seconds=0.1
+        )
+        answer = self.leader.ask("PUT", "/key", b"new")
+        self.assertEqual((answer.status, answer.headers["Raft-Outcome"]), (503, "unknown"))
+        self.assertIn("outcome unknown", answer.reason)
+        self.assertEqual(self.leader.ask("GET", "/key").status, 503)
+        self.assertEqual(self.leader.ask("GET", "/key?stale=1").body, b"old")
+        wait_until(lambda: self.leader.status()["role"] != "leader", 10, "the leader to step down")
+        answer = self.leader.ask("PUT", "/key", b"newer")
+        self.assertEqual((answer.status, answer.headers["Raft-Outcome"]), (503, "refused"))
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        for node in self.others:
+            node.kill(signal.SIGCONT)
+        self.cluster.wait_for_leader()
+        self.assertIn(self.leader.ask("GET", "/key").body, (b"old", b"new", b"x"))
+        for node in self.cluster.nodes.values():
+            self.assertEqual(node.stop(20), 0, node.log_tail())
+
+    def test_a_frozen_leader_is_replaced_and_returns_as_follower(self):
+        self.leader.kill(signal.SIGSTOP)
+        new, status = self.cluster.wait_for_leader(other_than=self.leader)
+        self.assertEqual(new.ask("PUT", "/key", b"while it was frozen").status, 204)
+        self.leader.kill(signal.SIGCONT)
+        answer = wait_until(
+            lambda: (a := self.leader.ask("GET", "/key")).status != 503 and a,
+            10,
+            "the frozen node's answer",
+        )
+        self.assertEqual(answer.body, b"while it was frozen")
+        self.assertGreaterEqual(self.leader.status()["term"], status["term"])
+
+    def test_the_leader_can_be_removed_through_a_follower(self):
+        self.assertEqual(self.leader.ask("PUT", "/key", b"value").status, 204)
+        answer = self.others[0].ask("DELETE", f"/{self.leader.id}")
+        self.assertEqual(answer.status, 204, answer.reason)
+        wait_until(lambda: not self.leader.running, 10, "the removed leader to stop", self.cluster)
+        self.assertEqual(self.leader.process.returncode, 0)
+        new, _ = self.cluster.wait_for_leader()
+        self.assertEqual(new.ask("GET", "/key").body, b"value")
+        # Its id is not used again, and its directory is refused.
+        self.assertEqual(
+            new.ask("POST", f"/{self.leader.id}", self.leader.peer_url.encode()).status, 409
+        )
+        self.cluster.start(self.leader)
+        wait_until(
+            lambda: not self.leader.running, 10, "the removed node to stop again", self.cluster
+        )
+        self.assertIn(self.leader.process.returncode, (0, 3))
+
+    def test_a_member_that_was_removed_while_it_was_away_is_told(self):
+        away = self.others[0]
+        away.kill()
+        answer = self.leader.ask("DELETE", f"/{away.id}")
+        self.assertEqual(answer.status, 204, answer.reason)
+        self.cluster.start(away)
+        wait_until(lambda: not away.running, 10, "the removed node to stop", self.cluster)
+        self.assertEqual(away.process.returncode, 0, away.log_tail())
+        self.assertIn("removed from the cluster", away.log_tail())
+
+    def test_a_new_member_of_a_quiet_cluster_is_caught_up_by_a_snapshot(self):
+        """No write comes after it was added, and the log is cut: only a new snapshot names it."""
+        for i in range(30):
+            self.assertEqual(self.leader.ask("PUT", f"/{i}", b"x").status, 204)
+        new = self.cluster.new_node(4)
+        answer = self.others[0].ask("POST", "/4", new.peer_url.encode())
+        self.assertEqual(answer.status, 204, answer.reason)
+        self.cluster.join(new)
+        status = self.cluster.wait_caught_up(new, int(answer.headers["Raft-Index"]), 10)
+        self.assertEqual(status["snapshots"]["installed"], 1)
+        self.assertEqual(status["keys"], 30)
+        self.assertEqual([m["id"] for m in status["members"]], [1, 2, 3, 4])
+
+    def test_a_second_node_with_the_same_id_disturbs_nobody(self):
+        term = self.leader.status()["term"]
+        double = self.cluster.new_node(9)
+        double.id = self.others[0].id
+        members = self.cluster.members.replace(self.others[0].peer_url, double.peer_url)
+        double.start(["--cluster", members])
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            self.assertEqual(self.leader.ask("PUT", "/key", b"value").status, 204)
+        wait_until(
+            lambda: "same id" in double.log_tail(100),
+            10,
+            "the second node to be told",
+            self.cluster,
+        )
+        self.assertEqual(self.leader.status()["term"], term)
+
+    def test_a_change_that_cannot_be_is_refused(self):
+        for node in self.others:
+            self.assertEqual(self.leader.ask("DELETE", f"/{node.id}").status, 204)
+            wait_until(
+                lambda gone=node: not gone.running, 10, "the removed node to stop", self.cluster
+            )
+        answer = self.leader.ask("DELETE", f"/{self.leader.id}")
+        self.assertEqual(answer.status, 409, answer.reason)
+        self.assertEqual(self.leader.ask("PUT", "/key", b"alone").status, 204)
+
+
+class Disks(unittest.TestCase):
+    """A disk that is full, and directories that are not this node's."""
+
+    def setUp(self):
+        self.cluster = Cluster([COMMAND], arguments=["--timeout-ms", "1500"])
+        self.addCleanup(self.cluster.clean_up)
+
+    def start_all(self):
+        for node in self.cluster.nodes.values():
+            self.cluster.start(node)
+        return self.cluster.wait_for_leader()[0]
+
+    def refused(self, node, code, text, *arguments, **popen):
+        """Starts a second process for a node and expects it to end."""
+        with open(node.log_path, "ab") as log:
+            log.write(b"--- now a start that must be refused\n")
+        process = subprocess.run(
+            [*COMMAND, "--listen", f"http://127.0.0.1:{free_port()}", *arguments],
+            timeout=10,
+            capture_output=True,
+            text=True,
+            check=False,
+            **popen,
+        )
+        self.assertEqual(process.returncode, code, process.stderr)
+        self.assertIn(text, process.stderr)
+
+    def test_a_full_disk_loses_nothing(self):
+        leader = self.start_all()
+        acknowledged = {}
+        for i in range(50):
+            self.assertEqual(leader.ask("PUT", f"/before-{i}", b"x" * 500).status, 204)
+            acknowledged[f"before-{i}"] = b"x" * 500
+
+        # From now on no file of the leader's may grow. It takes nothing, and the others choose
+        # another leader.
+        size = max(
+            os.path.getsize(os.path.join(leader.data, name)) for name in os.listdir(leader.data)
+        )
+        limit = (size + 3000, resource.RLIM_INFINITY)
+        resource.prlimit(leader.process.pid, resource.RLIMIT_FSIZE, limit)
+        refused = None
+        for i in range(500):
+            try:
+                answer = leader.ask("PUT", f"/during-{i}", b"y" * 500, timeout=5)
+            except NoAnswer:
+                continue
+            if answer.status == 204:
+                acknowledged[f"during-{i}"] = b"y" * 500
+            elif "SQLite" in answer.reason or "disk" in answer.reason:
+                refused = answer
+                break
+        self.assertIsNotNone(refused, "the full disk was not noticed")
+        self.assertEqual(refused.status, 503)
+        status = leader.status()
+        self.assertFalse(status["storage"]["ok"])
+        self.assertGreater(status["storage"]["errors"], 0)
+        self.assertIn("disk", status["storage"]["error"])
+
+        other, _ = self.cluster.wait_for_leader(other_than=leader)
+        self.assertEqual(other.ask("PUT", "/meanwhile", b"z").status, 204)
+        acknowledged["meanwhile"] = b"z"
+
+        # There is room again: it takes up where it was, without a restart.
+        resource.prlimit(
+            leader.process.pid,
+            resource.RLIMIT_FSIZE,
+            (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+        )
+        wait_until(
+            lambda: (s := leader.status()) and s["storage"]["ok"],
+            20,
+            "the node to write again",
+            self.cluster,
+        )
+        self.cluster.wait_caught_up(leader, other.status()["commit"])
+        for key, value in acknowledged.items():
+            answer = leader.ask("GET", f"/{key}")
+            self.assertEqual((answer.status, answer.body), (200, value), key)
+        self.assertEqual(leader.ask("PUT", "/after", b"a").status, 204)
+
+    def test_a_disk_that_fills_up_everywhere_loses_nothing_over_a_restart(self):
+        leader = self.start_all()
+        for node in self.cluster.nodes.values():
+            size = max(
+                os.path.getsize(os.path.join(node.data, name)) for name in os.listdir(node.data)
+            )
+            resource.prlimit(
+                node.process.pid, resource.RLIMIT_FSIZE, (size + 400_000, resource.RLIM_INFINITY)
+            )
+        acknowledged = []
+        for i in range(300):
+            try:
+                answer = leader.ask("PUT", f"/key-{i}", b"y" * 500, timeout=5)
+            except NoAnswer:
+                continue
+            if answer.status != 204:
+                break
+            acknowledged.append(f"key-{i}")
+        self.assertLess(len(acknowledged), 300)
+        self.assertGreater(len(acknowledged), 3)
+        for node in self.cluster.nodes.values():
+            node.kill()
+        leader = self.start_all()
+        for key in acknowledged:
+            self.assertEqual(leader.ask("GET", f"/{key}").status, 200, key)
+
+    def test_directories_that_are_not_this_nodes(self):
+        leader = self.start_all()
+        one = self.cluster.nodes[1]
+        members = ["--cluster", self.cluster.members]
+        self.refused(one, 3, "in use by another process", "--id", "1", "--data", one.data, *members)
+        one.stop()
+        self.refused(one, 3, "belongs to node 1", "--id", "2", "--data", one.data, *members)
+        self.refused(
+            one,
+            3,
+            "belongs to cluster 'kv'",
+            "--id",
+            "1",
+            "--data",
+            one.data,
+            "--cluster-id",
+            "other",
+            *members,
+        )
+        self.refused(
+            one,
+            3,
+            "--cluster says",
+            "--id",
+            "1",
+            "--data",
+            one.data,
+            "--cluster",
+            "1=http://127.0.0.1:1",
+        )
+        empty = os.path.join(self.cluster.directory, "empty")
+        self.refused(one, 3, "must contain this node", "--id", "9", "--data", empty, *members)
+        self.assertTrue(leader.running or leader is one)
+
+    def test_a_directory_that_cannot_be_written(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root, to start the node as somebody else")
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o555)
+            for data in (directory, os.path.join(directory, "below")):
+                self.refused(
+                    self.cluster.nodes[1],
+                    1,
+                    directory,
+                    "--id",
+                    "1",
+                    "--data",
+                    data,
+                    "--cluster",
+                    f"1=http://127.0.0.1:{free_port()}",
+                    user=65534,
+                    group=65534,
+                    extra_groups=[],
+                )
+
+    def test_a_damaged_file(self):
+        self.start_all()
+        one = self.cluster.nodes[1]
+        for i in range(20):
+            self.assertEqual(one.ask("PUT", f"/{i}", b"x" * 1000).status, 204)
+        one.stop()
+        path = os.path.join(one.data, "kv.sqlite")
+        with open(path, "rb") as file:
+            whole = file.read()
+        for damaged in (
+            b"no database at all" * 100,
+            whole[: len(whole) // 2],
+            whole[:4096] + b"\xa5" * 4096 + whole[8192:],
+        ):
+            with open(path, "wb") as file:
+                file.write(damaged)
+            self.refused(one, 1, one.data, "--id", "1", "--data", one.data)
+        with open(path, "wb") as file:
+            file.write(whole)
+        self.cluster.start(one)
+        self.cluster.wait_caught_up(one, self.cluster.wait_for_leader()[1]["commit"])
+
+    def test_wrong_usage(self):
+        for arguments in (
+            [],
+            ["--id", "1"],
+            ["--id", "0"],
+            ["--id", "x"],
+            ["--what"],
+            ["word"],
+            ["--id", "1", "--data", "d", "--cluster", "1"],
+            ["--id", "1", "--data", "d", "--cluster", "1=http://h:1,1=http://h:2"],
+            ["--id", "1", "--data", "d", "--cluster", "1=http://h:1,2=http://h:1"],
+            ["--id", "1", "--data", "d", "--cluster", "0=http://h:1"],
+            ["--id", "1", "--data", "d", "--tick-ms", "0"],
+            ["--id", "1", "--data", "d", "--cluster-id", "a b"],
+            ["--id", "1", "--data", "d", "--max-value", "500000000"],
+        ):
+            with self.subTest(arguments=arguments):
+                self.refused(self.cluster.nodes[1], 2, "", *arguments)
+
+
+def frame(message):
+    """A message as it stands in a body."""
+    return struct.pack(">I", len(message)) + message
+
+
+def raw(port, data, seconds=2.0):
+    """Sends bytes, and returns what comes back in that time, up to the end of a head."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(seconds)
+            while b"\r\n\r\n" not in answer and (chunk := connection.recv(65536)):
+                answer += chunk
+        except OSError:
+            pass  # reset or silent: allowed, the node must only live on
+    return answer
+
+
+def garbage_at(case, port):
+    """Bytes that are no HTTP. What is answered at all is a 4xx or 5xx."""
+    chance = random.Random(7)
+    samples = [
+        b"\0" * 1000,
+        b"\r\n\r\n",
+        b"hello\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET nowhere HTTP/1.1\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /a b c HTTP/1.1\r\n\r\n",
+        b"BREW /k HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /k HTTP/1.1\r\n" + b"H: x\r\n" * 10_000 + b"\r\n",
+        b"PUT /k HTTP/1.1\r\nContent-Length: -1\r\n\r\nx",
+        b"PUT /k HTTP/1.1\r\nContent-Length: x\r\n\r\nx",
+        b"PUT /k HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\nx",
+        b"PUT /k HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n",
+        b"PUT /k HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx\r\n",
+        b"PUT /k HTTP/1.1\r\nno colon\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ]
+    samples += [chance.randbytes(chance.randrange(1, 400)) for _ in range(30)]
+    answered = 0
+    for sample in samples:
+        answer = raw(port, sample)
+        if answer:
+            answered += 1
+            status = answer.split(b" ", 2)[1]
+            case.assertIn(status[:1], (b"4", b"5"), (sample[:60], answer[:200]))
+    case.assertGreater(answered, 5)
+    # Half a request, and then nothing: the node serves others meanwhile.
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for connection in held:
+        connection.sendall(b"PUT /k HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+    for connection in held:
+        connection.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
