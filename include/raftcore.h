@@ -1044,7 +1044,7 @@ raftcore_status raftcore_node_transfer_leader(raftcore_node *node,
 raftcore_status raftcore_node_forget_leader(raftcore_node *node, raftcore_error *error);
 
 /// Says that the last message to a member could not be sent. A leader then sends it one at a time
-/// until it answers.
+/// until it answers. An id that is no member (any more) is ignored.
 raftcore_status raftcore_node_report_unreachable(raftcore_node *node,
                                                  uint64_t peer,
                                                  raftcore_error *error);
@@ -1057,7 +1057,8 @@ typedef int32_t raftcore_snapshot_status;
 #define RAFTCORE_SNAPSHOT_FAILED 1
 
 /// Says how the sending of a snapshot to a member went: RAFTCORE_SNAPSHOT_FINISHED or _FAILED. A
-/// leader sends that member no entries until it is told, or the member answers.
+/// leader sends that member no entries until it is told, or the member answers. An id that is no
+/// member (any more) is ignored.
 raftcore_status raftcore_node_report_snapshot(raftcore_node *node,
                                               uint64_t peer,
                                               raftcore_snapshot_status status,
@@ -1129,7 +1130,8 @@ raftcore_status raftcore_node_propose_many(raftcore_node *node,
 /// Proposes a membership change. One is in the log at a time: a change that cannot follow the
 /// present configuration is not an error, but takes an empty entry's place in the log, and out
 /// says RAFTCORE_OUTCOME_REPLACED and why. out may be NULL. RAFTCORE_ERR_CONF_CHANGE when no node
-/// could ever apply it.
+/// could ever apply it. Of a change that is forwarded nothing more is heard: when it does not come
+/// back among the committed entries in time, look at the membership and propose again.
 raftcore_status raftcore_node_propose_conf_change(raftcore_node *node,
                                                   const raftcore_conf_change *change,
                                                   raftcore_proposed *out,

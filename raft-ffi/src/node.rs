@@ -220,7 +220,7 @@ pub unsafe extern "C" fn raftcore_node_forget_leader(
 }
 
 /// Says that the last message to a member could not be sent. A leader then sends it one at a time
-/// until it answers.
+/// until it answers. An id that is no member (any more) is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_report_unreachable(
     node: *mut raftcore_node,
@@ -242,7 +242,8 @@ pub const RAFTCORE_SNAPSHOT_FINISHED: raftcore_snapshot_status = 0;
 pub const RAFTCORE_SNAPSHOT_FAILED: raftcore_snapshot_status = 1;
 
 /// Says how the sending of a snapshot to a member went: RAFTCORE_SNAPSHOT_FINISHED or _FAILED. A
-/// leader sends that member no entries until it is told, or the member answers.
+/// leader sends that member no entries until it is told, or the member answers. An id that is no
+/// member (any more) is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_report_snapshot(
     node: *mut raftcore_node,

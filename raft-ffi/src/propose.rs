@@ -106,7 +106,8 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
 /// Proposes a membership change. One is in the log at a time: a change that cannot follow the
 /// present configuration is not an error, but takes an empty entry's place in the log, and out
 /// says RAFTCORE_OUTCOME_REPLACED and why. out may be NULL. RAFTCORE_ERR_CONF_CHANGE when no node
-/// could ever apply it.
+/// could ever apply it. Of a change that is forwarded nothing more is heard: when it does not come
+/// back among the committed entries in time, look at the membership and propose again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_propose_conf_change(
     node: *mut raftcore_node,

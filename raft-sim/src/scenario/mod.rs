@@ -5,7 +5,7 @@
 //! those of the scenarios that etcd's raft project publishes, so that both libraries can be held
 //! to the same files; `tests/scenarios/README.md` lists the commands that are added here.
 //!
-//! Which commands there are is decided in one place, [`Stage::run`]; each is defined in the room
+//! Which commands there are is decided in one place, `Stage::run`; each is defined in the room
 //! of its family. The three families (a cluster, the membership changer, the arithmetic of
 //! quorums) are told apart by their commands, so that a file can stand in any folder.
 
