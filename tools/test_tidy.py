@@ -58,7 +58,7 @@ class Checks(unittest.TestCase):
     def test_paths_of_one_machine(self):
         for folder in ("work", "root", "home"):
             self.check(tidy.check_machine_paths("x.md", f"in /{folder}/me\n"), f"/{folder}/")
-        self.check(tidy.check_machine_paths("x.md", "examples/work/x, the home/ folder\n"))
+        self.check(tidy.check_machine_paths("x.md", "examples/home/x, the home/ folder\n"))
         self.check(tidy.check_symlink("x", "/elsewhere"), "path of one machine")
         self.check(tidy.check_symlink("x", "../elsewhere"))
 
