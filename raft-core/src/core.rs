@@ -48,7 +48,7 @@ pub(crate) struct Outbox {
     /// vote and a log.
     pub(crate) first_vote_request: Option<usize>,
     /// These claim that what came before them is durable: votes and acknowledgements, the node's
-    /// own to itself included.
+    /// own to itself included, and with leases the answers to heartbeats.
     pub(crate) after_sync: Vec<Message>,
 }
 
@@ -119,10 +119,13 @@ impl<S: Storage> Core<S> {
 
     /// Sends a message that is complete already: in another's name or for another term.
     pub(crate) fn send_as(&mut self, message: Message) {
-        let claims_durability = matches!(
-            message.body,
-            Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_)
-        );
+        let claims_durability = match message.body {
+            Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_) => true,
+            // With leases it is a promise that a restart must not forget, and a node that has
+            // nothing stored would not know that it made one.
+            Body::HeartbeatResponse { .. } => self.settings.keeps_leases(),
+            _ => false,
+        };
         if claims_durability {
             if message.to != self.id() {
                 self.metrics.count_sent(message.body.kind());

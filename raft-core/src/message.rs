@@ -29,39 +29,39 @@ pub struct Message {
 /// What a message says.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Body {
-    /// Entries to append, passed on to the leader `MsgProp`.
+    /// Entries to append, passed on to the leader (`MsgProp`).
     Propose(Entries),
-    /// Entries from the leader `MsgApp` (paper, figure 2, AppendEntries).
+    /// Entries from the leader (`MsgApp`) (paper, figure 2, AppendEntries).
     Append(Append),
-    /// The answer to an append or a snapshot `MsgAppResp`.
+    /// The answer to an append or a snapshot (`MsgAppResp`).
     AppendResponse(AppendResponse),
-    /// A request for a vote `MsgVote` (paper, figure 2, RequestVote).
+    /// A request for a vote (`MsgVote`) (paper, figure 2, RequestVote).
     Vote(VoteRequest),
-    /// The answer to it `MsgVoteResp`.
+    /// The answer to it (`MsgVoteResp`).
     VoteResponse(VoteResponse),
-    /// The question whether a vote would be given `MsgPreVote` (thesis, section 9.6).
+    /// The question whether a vote would be given (`MsgPreVote`) (thesis, section 9.6).
     PreVote(VoteRequest),
-    /// The answer to it `MsgPreVoteResp`.
+    /// The answer to it (`MsgPreVoteResp`).
     PreVoteResponse(VoteResponse),
-    /// A snapshot for a member that is behind the leader's log `MsgSnap` (paper, figure 13).
+    /// A snapshot for a member that is behind the leader's log (`MsgSnap`) (paper, figure 13).
     Snapshot(Arc<Snapshot>),
-    /// The leader is alive `MsgHeartbeat`.
+    /// The leader is alive (`MsgHeartbeat`).
     Heartbeat(Heartbeat),
-    /// The answer to it `MsgHeartbeatResp`.
+    /// The answer to it (`MsgHeartbeatResp`).
     HeartbeatResponse {
         /// The context of the heartbeat, unchanged.
         context: Bytes,
     },
-    /// The sender is to become leader `MsgTransferLeader` (thesis, section 3.10).
+    /// The sender is to become leader (`MsgTransferLeader`) (thesis, section 3.10).
     TransferLeader,
-    /// The receiver is to campaign at once `MsgTimeoutNow`.
+    /// The receiver is to campaign at once (`MsgTimeoutNow`).
     TimeoutNow,
-    /// A request for a read index, passed on to the leader `MsgReadIndex`.
+    /// A request for a read index, passed on to the leader (`MsgReadIndex`).
     ReadIndex {
         /// Chosen by the application to recognise the answer.
         context: Bytes,
     },
-    /// The leader's answer `MsgReadIndexResp`.
+    /// The leader's answer (`MsgReadIndexResp`).
     ReadIndexResponse {
         /// The index up to which the reader must have applied.
         index: Index,

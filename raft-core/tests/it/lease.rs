@@ -397,6 +397,16 @@ fn a_promise_holds_in_a_term_that_began_otherwise() {
 }
 
 #[test]
+fn a_promise_leaves_when_its_term_is_durable() {
+    // A member that is new and has nothing stored would not know after a crash that it made one.
+    let mut node = Member::with(1, &[1, 2, 3], with_lease);
+    node.step(heartbeat(2, 1, 1, 0)).unwrap();
+    let ready = node.take_ready();
+    assert!(ready.messages.is_empty() && ready.must_sync);
+    assert_eq!(texts(&ready.messages_after_sync), ["1->2 MsgHeartbeatResp Term:1 Log:0/0"]);
+}
+
+#[test]
 fn a_group_with_leases_reads_without_a_round_and_survives_its_leader() {
     let mut group = Group::with(3, with_lease);
     group.run_to_leader();
