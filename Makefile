@@ -1,9 +1,11 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c test check conformance scenario sim fuzz header docs install-deps clean
+.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim fuzz header docs \
+	install-deps clean
 
 KV_C := target/kv-c/kv-c
 export PYTHONDONTWRITEBYTECODE := 1
+export PREFIX LIBDIR DESTDIR
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +19,16 @@ kv-c: ## build the key-value service in C, as target/kv-c/kv-c
 	@rm -f $(KV_C) # the library may be new: link again
 	$(MAKE) --silent -C examples/kv-c BUILD=../../target/kv-c RAFTCORE_CFLAGS=-I../../include \
 		RAFTCORE_LIBS="../../target/release/libraftcore.a -lpthread -ldl -lm"
+
+lib: ## build the C library, shared and static, in target/release
+	cargo build --release --locked -p raftcore-ffi
+	tools/localise target/release/libraftcore.a target/release/libraftcore-local.a
+
+install: lib ## install the C library: PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
+	tools/install
+
+uninstall: ## remove what install put there: the same variables
+	tools/install --uninstall
 
 test: ## everything that must pass before a change lands; PART=name runs one part
 	tools/setup test

@@ -4,6 +4,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let target = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if matches!(target.as_str(), "linux" | "android" | "freebsd" | "netbsd" | "openbsd") {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libraftcore.so.0");
+        let major = env!("CARGO_PKG_VERSION_MAJOR");
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libraftcore.so.{major}");
     }
 }

@@ -32,6 +32,7 @@ PARTS = [
     ("conformance", 20, ["make conformance"], None),
     ("sim", 20, [SIM], None),
     ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run"], None),
+    ("install", 10, ["make lib", "tests/install/run"], None),
     ("snippets", 20, ["tools/snippets.py"], None),
     ("interop", 30, ["tests/interop/run"], None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
