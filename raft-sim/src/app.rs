@@ -8,7 +8,7 @@ use crate::client::{Client, Machine};
 use crate::cluster::{Input, World};
 use crate::disk::{Batch, Disk, Durable};
 use crate::host::{Stage, range_of};
-use crate::swarm::Sabotage;
+use crate::sabotage::Sabotage;
 
 impl World {
     /// Goes through the loop until it rests, or until something takes time.
@@ -72,7 +72,7 @@ impl World {
 
     /// An `advance` failed. The node hands the same Ready out again.
     fn take_back(&mut self, slot: usize) -> Next {
-        let Some(Ok(ready)) = self.call(slot, Input::Ready, |node| node.ready()) else {
+        let Some(Ok(ready)) = self.call(slot, Input::ReadyAgain, |node| node.ready()) else {
             return Next::At(crate::swarm::TICK);
         };
         let host = &mut self.hosts[slot];
@@ -88,7 +88,7 @@ impl World {
             _ => return Next::Rest,
         };
         self.trace(slot, || format!("Ready {}:\n{}", ready.number(), ready.describe()));
-        self.recorder.on_ready(&ready);
+        self.recorder.on_ready(&ready, self.hosts[slot].config.async_storage_writes);
         self.judge_ready(slot, &ready);
         let host = &mut self.hosts[slot];
         host.apply_at = 0;
@@ -145,7 +145,6 @@ impl World {
         if let Err(wait) = self.write(slot, batch, now) {
             return Next::At(wait);
         }
-        self.recorder.on_persist(slot);
         self.hosts[slot].stage = if must_sync { Stage::Sync } else { Stage::SendAfterSync };
         Next::Go
     }
@@ -163,6 +162,7 @@ impl World {
             .hard_state
             .map_or(Ok(()), |new| durability::on_write(id, &disk.durable_hard_state(), &new));
         let written = disk.write(batch);
+        self.recorder.on_persist(slot);
         self.note(verdict);
         if let Err(error) = written {
             let detail = format!("node {id}: {error}");

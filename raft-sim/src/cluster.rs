@@ -13,7 +13,7 @@ use crate::disk::Disk;
 use crate::host::{Host, founders};
 use crate::network::{Network, SLOTS};
 use crate::random::{Random, mix, mix_bytes};
-use crate::record::Recorder;
+use crate::schedule::Recorder;
 use crate::settle::Settle;
 use crate::summary::Summary;
 use crate::swarm::{Founding, Plan};
@@ -114,9 +114,14 @@ pub(crate) enum Input<'a> {
     SnapshotStatus(NodeId, bool),
     Campaign,
     Ready,
+    /// Takes the Ready again of which `advance` failed.
+    ReadyAgain,
     ApplyConfChange(&'a raftcore::Entry),
     Advance,
-    StorageResponse,
+    /// A local reply of the append thread.
+    Appended,
+    /// The reply of the apply thread.
+    Applied,
 }
 
 /// The whole simulated world.
@@ -288,12 +293,7 @@ impl World {
             }
             Event::Client(client) => self.on_client(client),
             Event::Settle => self.on_settle(),
-            Event::DiskWorks { slot } => {
-                if let Some(disk) = self.hosts[slot].disk_mut() {
-                    disk.reads_fail.set(false);
-                    disk.snapshot_busy.set(false);
-                }
-            }
+            Event::DiskWorks { slot } => self.mend_disk(slot),
         }
     }
 
@@ -471,9 +471,10 @@ fn show(input: &Input<'_>) -> String {
         Input::Unreachable(member) => format!("report-unreachable {member}"),
         Input::SnapshotStatus(to, arrived) => format!("report-snapshot to={to} ok={arrived}"),
         Input::Campaign => "campaign".into(),
-        Input::Ready => "ready".into(),
+        Input::Ready | Input::ReadyAgain => "ready".into(),
         Input::ApplyConfChange(entry) => format!("apply {}", describe::entry(entry)),
         Input::Advance => "advance".into(),
-        Input::StorageResponse => "storage response".into(),
+        Input::Appended => "append response".into(),
+        Input::Applied => "apply response".into(),
     }
 }

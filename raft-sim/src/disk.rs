@@ -189,6 +189,11 @@ impl Disk {
         }
     }
 
+    /// The membership with which a node starts from here, if it is not the snapshot's.
+    pub(crate) fn own_conf_state(&self) -> Option<&ConfState> {
+        self.conf_state.as_ref().filter(|state| **state != self.durable_snapshot().conf_state)
+    }
+
     /// The index of the newest snapshot, synced or not.
     pub(crate) fn snapshot_index(&self) -> u64 {
         self.view.snapshot().map_or(0, |snapshot| snapshot.index().0)

@@ -71,11 +71,30 @@ impl World {
             match action {
                 Action::Stall { .. } => disk.stalled_until = now + length,
                 Action::Full { .. } => disk.full_until = now + length,
-                Action::FailReads { .. } => disk.reads_fail.set(true),
-                _ => disk.snapshot_busy.set(true),
+                Action::FailReads { .. } => {
+                    if !disk.reads_fail.replace(true) {
+                        world.recorder.on_reads_fail(slot, true);
+                    }
+                }
+                _ => {
+                    if !disk.snapshot_busy.replace(true) {
+                        world.recorder.on_snapshot_busy(slot, true);
+                    }
+                }
             }
             world.push(length, Event::DiskWorks { slot });
         });
+    }
+
+    /// The disk of this slot can be read again.
+    pub(crate) fn mend_disk(&mut self, slot: usize) {
+        let Some(disk) = self.hosts[slot].disk() else { return };
+        if disk.reads_fail.replace(false) {
+            self.recorder.on_reads_fail(slot, false);
+        }
+        if disk.snapshot_busy.replace(false) {
+            self.recorder.on_snapshot_busy(slot, false);
+        }
     }
 
     /// What an operator asks a node for.

@@ -13,7 +13,8 @@ use crate::client::Machine;
 use crate::cluster::World;
 use crate::disk::Disk;
 use crate::random::Random;
-use crate::swarm::{Founding, Sabotage};
+use crate::sabotage::Sabotage;
+use crate::swarm::Founding;
 
 /// What the application's loop does next. A crash can come between any two of these.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -64,6 +64,7 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
         plan.actions.retain(|(_, action)| only.iter().any(|name| name == action.name()));
     }
     let (traces, records) = (options.traces, options.records);
+    let command = format!("sim --seed {seed}{}", options.overrides);
     if traces {
         println!("{plan:#?}");
     }
@@ -75,7 +76,7 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
             violation: world.violation.take(),
             hash: world.hash,
             actions,
-            recorded: world.recorder.finish(seed),
+            recorded: world.recorder.finish(&command),
             summary: world.summary,
         }
     }));

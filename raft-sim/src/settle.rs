@@ -91,12 +91,10 @@ impl World {
         self.network.weather = Weather { delay: 10, jitter: 20, ..Weather::default() };
         self.drop_packets_after(2 * TICK);
         for slot in 0..SLOTS {
-            let host = &mut self.hosts[slot];
-            if let Some(disk) = host.disk_mut() {
+            if let Some(disk) = self.hosts[slot].disk_mut() {
                 (disk.full_until, disk.stalled_until) = (0, 0);
-                disk.reads_fail.set(false);
-                disk.snapshot_busy.set(false);
             }
+            self.mend_disk(slot);
             if self.hosts[slot].disk().is_some() {
                 self.boot(slot);
             }

@@ -4,10 +4,13 @@
 //! that no feature hides what another one would show. The list of actions is drawn here, before
 //! the run, so that the minimiser can leave some of them out.
 
+use std::fmt;
+
 use raftcore::{Config, ReadOnly};
 
 use crate::network::{SLOTS, Weather};
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 
 /// Virtual time is counted in units; a node's clock ticks about every so many.
 pub(crate) const TICK: u64 = 1000;
@@ -73,26 +76,6 @@ impl Action {
     }
 }
 
-/// A mistake of the application, planted to show that a judge sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Sabotage {
-    /// None: the application keeps the contract.
-    #[default]
-    None,
-    /// Sends what waits for the disk before the disk has it.
-    SendBeforeSync,
-    /// Does not sync when it should.
-    NeverSync,
-    /// Comes back from a crash without its vote.
-    ForgetVote,
-    /// Applies entries twice.
-    ApplyTwice,
-    /// Lets requests for votes leave before the disk has the term and the candidate's own vote.
-    HastyVotes,
-    /// Entries can reach the disk without the hard state that was written with them.
-    TearBatches,
-}
-
 /// How the group began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Founding {
@@ -136,12 +119,31 @@ pub(crate) struct Plan {
 pub struct Overrides {
     /// Lease reads with clocks that differ by at most so many per cent.
     pub leases: Option<u64>,
-    /// Fewer faults, no read errors: what other languages can replay.
-    pub recordable: bool,
+    /// How long faults last, in election timeouts.
+    pub length: Option<u64>,
     /// With these leases: those that upstream has, which are not counted.
     pub unverified: bool,
     /// A planted mistake.
     pub sabotage: Sabotage,
+}
+
+/// As the options of a command line.
+impl fmt::Display for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(percent) = self.leases {
+            write!(f, " --lease {percent}")?;
+        }
+        if self.unverified {
+            write!(f, " --unverified")?;
+        }
+        if let Some(length) = self.length {
+            write!(f, " --length {length}")?;
+        }
+        match self.sabotage {
+            Sabotage::None => Ok(()),
+            sabotage => write!(f, " --sabotage {}", sabotage.name()),
+        }
+    }
 }
 
 impl Plan {
@@ -154,8 +156,9 @@ impl Plan {
         let spread = overrides.leases.unwrap_or_else(|| r.pick(&[0, 1, 5, 20, 60]));
         // Within the bound that is declared for them, lease reads have to hold like any others.
         let leases = overrides.leases.is_some() || spread <= 5 && r.chance(150);
-        let length = if overrides.recordable { 12 } else { r.pick(&[40, 80, 80, 160]) };
-        let hostile = !leases && !overrides.recordable && r.chance(40);
+        let drawn = r.pick(&[40, 80, 80, 160]);
+        let length = overrides.length.unwrap_or(drawn);
+        let hostile = !leases && r.chance(40);
         // The extremes are where leases break: a slow leader among quick members.
         let percent = |r: &mut Random| match leases {
             true => 100 + r.pick(&[0, 0, 0, spread]),
@@ -191,14 +194,10 @@ impl Plan {
                 configs.for_each(|config| config.read_only = ReadOnly::LeaseUnverified);
             }
         }
-        if overrides.recordable {
-            plan.keeps_state = false;
-            plan.configs.iter_mut().for_each(|config| config.async_storage_writes = false);
-        }
         if overrides.sabotage == Sabotage::HastyVotes {
             plan.configs.iter_mut().for_each(|config| config.votes_wait_for_sync = false);
         }
-        plan.actions = actions(r, &plan, overrides);
+        plan.actions = actions(r, &plan);
         plan
     }
 }
@@ -296,11 +295,10 @@ const REQUESTS: &[Draw] = &[
 ];
 
 /// Draws the list of what happens, in the order of time.
-fn actions(r: &mut Random, plan: &Plan, overrides: &Overrides) -> Vec<(u64, Action)> {
+fn actions(r: &mut Random, plan: &Plan) -> Vec<(u64, Action)> {
     let election = plan.election_ticks * TICK;
     let mut menu: Vec<(u64, Draw)> = Vec::new();
-    let lists = [NETWORK_AND_NODES, if overrides.recordable { &[] } else { DISKS }, REQUESTS];
-    for draw in lists.into_iter().flatten() {
+    for draw in [NETWORK_AND_NODES, DISKS, REQUESTS].into_iter().flatten() {
         if r.chance(500) {
             menu.push((r.between(1, 10), *draw));
         }

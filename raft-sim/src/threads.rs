@@ -91,12 +91,11 @@ impl World {
         host.append_stage = AppendStage::Reply(at + 1);
         match reply {
             Reply::Peer(message) => self.release(slot, &message),
-            Reply::Local(response) => self.respond(slot, response),
+            Reply::Local(response) => self.respond(slot, Input::Appended, response),
         }
     }
 
-    fn respond(&mut self, slot: usize, response: LocalResponse) {
-        let input = Input::StorageResponse;
+    fn respond(&mut self, slot: usize, input: Input<'_>, response: LocalResponse) {
         let result = self.call(slot, input, |node| node.storage_response(response));
         if let Some(Err(error)) = result {
             let detail = format!("node {}: {error}", slot + 1);
@@ -114,7 +113,7 @@ impl World {
             let entries = work.entries.clone();
             if self.apply_some(slot, &entries) {
                 if let Some(work) = self.hosts[slot].apply_work.pop_front() {
-                    self.respond(slot, work.reply);
+                    self.respond(slot, Input::Applied, work.reply);
                 }
                 self.maybe_compact(slot);
             }

@@ -129,7 +129,7 @@ fn schedules() -> Vec<PathBuf> {
 #[test]
 fn recorded_schedules_replay_with_their_hash() {
     let files = schedules();
-    assert!(files.len() >= 5, "{files:?}");
+    let mut needs = std::collections::BTreeSet::new();
     for file in files {
         if std::env::var_os("REWRITE").is_some_and(|value| value == "1") {
             rewrite(&file);
@@ -137,14 +137,28 @@ fn recorded_schedules_replay_with_their_hash() {
         let text = std::fs::read_to_string(&file).expect("the file can be read");
         let replayed = replay(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert_eq!(replayed.got, replayed.expected, "{}: record it again?", file.display());
+        let line = text.lines().nth(1).and_then(|line| line.strip_prefix("needs "));
+        needs.extend(line.expect("needs").split(' ').map(str::to_owned));
     }
+    let all = ["async-storage-writes", "conf-state", "nothing", "reads-fail", "snapshot-busy"];
+    assert!(needs.iter().eq(all), "what the schedules ask of a replayer: {needs:?}");
 }
 
-/// Records the seed in the file's name again, after the core has changed on purpose.
+/// Runs the command of the file's third line again, after the core has changed on purpose.
 fn rewrite(file: &Path) {
-    let seed = file.file_stem().and_then(|name| name.to_str()?.strip_prefix("seed-")?.parse().ok());
-    let overrides = Overrides { recordable: true, ..Overrides::default() };
-    let options = Options { records: true, ..with(overrides) };
-    let outcome = run(seed.expect("seed-N.txt"), &options);
+    let text = std::fs::read_to_string(file).expect("the file can be read");
+    let command = text.lines().nth(2).and_then(|line| line.strip_prefix("# sim ")).expect("# sim");
+    let mut words = command.split(' ');
+    let (mut seed, mut overrides) = (0, Overrides::default());
+    while let Some(word) = words.next() {
+        let number = words.next().and_then(|word| word.parse().ok()).expect("a number");
+        match word {
+            "--seed" => seed = number,
+            "--length" => overrides.length = Some(number),
+            "--lease" => overrides.leases = Some(number),
+            _ => panic!("{}: what is {word}?", file.display()),
+        }
+    }
+    let outcome = run(seed, &Options { records: true, ..with(overrides) });
     std::fs::write(file, outcome.recorded.expect("a recording")).expect("the file can be written");
 }

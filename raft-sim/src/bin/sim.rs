@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use raft_sim::{
-    Options, Outcome, Overrides, Replayed, Sabotage, Summary, catch_panics, minimise, replay, run,
+    Options, Outcome, Replayed, Sabotage, Summary, catch_panics, minimise, replay, run,
 };
 
 const HELP: &str = "\
@@ -17,6 +17,7 @@ sim [--seed N | --seeds FROM..TO | --seconds S] [options]
   --only NAME,..   carries out only these kinds of action, for example crash,heal
   --minimise       looks for a small part of the actions that still fails
   --trace          prints what happens
+  --length N       faults last for so many election timeouts
   --lease PERCENT  lease reads, with clocks that differ by at most so much
   --unverified     with --lease: leases that nobody counts, as upstream has them
   --sabotage NAME  an application that breaks the contract: send-before-sync, never-sync,
@@ -99,6 +100,7 @@ fn parse() -> Result<Arguments, String> {
             "--trace" => parsed.options.traces = true,
             "--summary" => parsed.summary = true,
             "--keep-going" => parsed.keep_going = true,
+            "--length" => parsed.options.overrides.length = Some(number(value()?)?),
             "--lease" => parsed.options.overrides.leases = Some(number(value()?)?),
             "--unverified" => parsed.options.overrides.unverified = true,
             "--sabotage" => parsed.options.overrides.sabotage = sabotage(&value()?)?,
@@ -109,7 +111,6 @@ fn parse() -> Result<Arguments, String> {
     }
     if parsed.record.is_some() {
         parsed.options.records = true;
-        parsed.options.overrides = Overrides { recordable: true, ..parsed.options.overrides };
     }
     if let (Seeds::Seconds(seconds), Some(from)) = (&parsed.seeds, from) {
         FROM.with(|cell| cell.set(Some(from)));
@@ -122,27 +123,9 @@ thread_local! {
     static FROM: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
 }
 
-/// The names of the planted mistakes, in the order of their declaration.
-const SABOTAGES: [&str; 7] = [
-    "none",
-    "send-before-sync",
-    "never-sync",
-    "forget-vote",
-    "apply-twice",
-    "hasty-votes",
-    "tear-batches",
-];
-
 fn sabotage(name: &str) -> Result<Sabotage, String> {
-    Ok(match name {
-        "send-before-sync" => Sabotage::SendBeforeSync,
-        "never-sync" => Sabotage::NeverSync,
-        "forget-vote" => Sabotage::ForgetVote,
-        "apply-twice" => Sabotage::ApplyTwice,
-        "hasty-votes" => Sabotage::HastyVotes,
-        "tear-batches" => Sabotage::TearBatches,
-        _ => return Err(format!("no sabotage {name}")),
-    })
+    let found = Sabotage::ALL.into_iter().find(|sabotage| sabotage.name() == name);
+    found.ok_or_else(|| format!("no sabotage {name}"))
 }
 
 /// Runs what was asked for; whether all of it held.
@@ -218,26 +201,24 @@ fn seed_of_the_clock() -> u64 {
 /// Tells a failure: what broke, and how to see it again.
 fn tell(seed: u64, outcome: &Outcome, arguments: &Arguments) {
     let Some(violation) = &outcome.violation else { return };
-    let mut command = format!("cargo run --release -p raft-sim --bin sim -- --seed {seed}");
-    let overrides = &arguments.options.overrides;
-    if let Some(percent) = overrides.leases {
-        command.push_str(&format!(" --lease {percent}"));
-        command.push_str(if overrides.unverified { " --unverified" } else { "" });
-    }
-    if let Some(only) = &arguments.options.only {
+    let Options { overrides, only, keep, .. } = &arguments.options;
+    let mut command =
+        format!("cargo run --release -p raft-sim --bin sim -- --seed {seed}{overrides}");
+    if let Some(only) = only {
         command.push_str(&format!(" --only {}", only.join(",")));
     }
-    if overrides.sabotage != Sabotage::None {
-        command.push_str(&format!(" --sabotage {}", SABOTAGES[overrides.sabotage as usize]));
-    }
+    let list = |keep: &[usize]| {
+        let list: Vec<_> = keep.iter().map(ToString::to_string).collect();
+        format!("--keep {}", list.join(","))
+    };
+    let kept = keep.as_ref().map_or(String::new(), |keep| format!(" {}", list(keep)));
     println!("seed {seed} failed: {violation}");
-    println!("replay: {command} --trace");
+    println!("replay: {command}{kept} --trace");
     if arguments.minimise {
         let keep = minimise(seed, &arguments.options, violation.check, |left| {
             eprint!("\r{left} actions left  ");
         });
         eprintln!();
-        let list: Vec<_> = keep.iter().map(ToString::to_string).collect();
-        println!("minimised: {command} --keep {} --trace", list.join(","));
+        println!("minimised: {command} {} --trace", list(&keep));
     }
 }
