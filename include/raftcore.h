@@ -573,7 +573,7 @@ void raftcore_snapshot_destroy(raftcore_snapshot *snapshot);
  * --------------------------------------------------------------------------------------------- */
 
 /// What a message says. The numbers are those of the wire; kinds that never leave a node have
-/// numbers too and are left out here.
+/// numbers too, of which those of the storage threads' responses are here.
 typedef int32_t raftcore_message_kind;
 /// Entries to append, passed on to the leader.
 #define RAFTCORE_MESSAGE_PROPOSE 2
@@ -604,6 +604,11 @@ typedef int32_t raftcore_message_kind;
 #define RAFTCORE_MESSAGE_PRE_VOTE 17
 /// The answer to it.
 #define RAFTCORE_MESSAGE_PRE_VOTE_RESPONSE 18
+/// Only with asynchronous storage writes, and only back into the same node: entries or a snapshot
+/// are durable.
+#define RAFTCORE_MESSAGE_STORAGE_APPEND_RESPONSE 20
+/// Only with asynchronous storage writes, and only back into the same node: entries are applied.
+#define RAFTCORE_MESSAGE_STORAGE_APPLY_RESPONSE 22
 
 /// A message from one member to another. A field that its kind does not have is zero or empty.
 /// Grows at its end: step through an array with its stride.
@@ -640,6 +645,9 @@ typedef struct raftcore_message {
     raftcore_entries entries;
     /// The snapshot that it carries, or NULL. NULL without RAFTCORE_FORM_FIELDS.
     const raftcore_snapshot *snapshot;
+    /// Not zero only with asynchronous storage writes: the message does not leave, but goes back
+    /// into this node by raftcore_node_storage_response with this number.
+    uint64_t response_number;
 } raftcore_message;
 
 /// Messages in the order in which they are to be sent. raftcore_message_at finds one.
@@ -761,6 +769,12 @@ typedef struct raftcore_config {
     /// are durable. 0 is etcd's way, where a candidate that dies before its write can come back
     /// and count a vote that was given to a longer log. Default 1.
     uint32_t votes_wait_for_sync;
+    /// Whether the application persists and applies in threads of its own, and passes on the
+    /// responses that come with the work, instead of advancing each Ready: see "Asynchronous
+    /// storage writes". Default 0.
+    uint32_t async_storage_writes;
+    /// Zero.
+    uint32_t reserved;
 } raftcore_config;
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -794,6 +808,14 @@ raftcore_status raftcore_storage_create_memory(const raftcore_conf_state *conf_s
 /// Lets go of a storage. What a node uses lives on until the node is destroyed. NULL is allowed;
 /// the pointer must not be used afterwards.
 void raftcore_storage_destroy(raftcore_storage *storage);
+
+/// Lets several nodes use the storage at a time (1) or refuses a second one (0, the default). For
+/// programs that make a new node on the storage of one that they have not destroyed and do not
+/// use any more, as a garbage-collected language has it. Two nodes that both run would ruin each
+/// other's log.
+raftcore_status raftcore_storage_set_shared(raftcore_storage *storage,
+                                            uint32_t shared,
+                                            raftcore_error *error);
 
 /// Appends entries, which must be consecutive. They replace what is there from their first index
 /// on. The payloads are copied. RAFTCORE_ERR_GAP when they do not touch the log.
@@ -1010,24 +1032,6 @@ raftcore_status raftcore_node_tick(raftcore_node *node, raftcore_error *error);
 /// Lets one tick of time pass without acting on it: for a group that is known to be idle.
 raftcore_status raftcore_node_tick_quiesced(raftcore_node *node, raftcore_error *error);
 
-/// Hands in an encoded message that came from a peer. The bytes are copied. A message that is
-/// refused is RAFTCORE_ERR_REFUSED and changes nothing: whatever the bytes, they cannot harm the
-/// node.
-raftcore_status raftcore_node_step(raftcore_node *node,
-                                   const void *message,
-                                   size_t len,
-                                   raftcore_error *error);
-
-/// Hands in count encoded messages in one call. Each is tried, whatever became of those before it,
-/// unless the node is faulted. Returns RAFTCORE_OK when all were taken, otherwise the status of
-/// the first that was not. The status of each is written to statuses, an array of count or NULL,
-/// in either case.
-raftcore_status raftcore_node_step_many(raftcore_node *node,
-                                        const raftcore_slice *messages,
-                                        size_t count,
-                                        raftcore_status *statuses,
-                                        raftcore_error *error);
-
 /// Campaigns at once instead of at the election timeout. A node that leads, or may not campaign,
 /// stays as it is.
 raftcore_status raftcore_node_campaign(raftcore_node *node, raftcore_error *error);
@@ -1063,6 +1067,48 @@ raftcore_status raftcore_node_report_snapshot(raftcore_node *node,
                                               uint64_t peer,
                                               raftcore_snapshot_status status,
                                               raftcore_error *error);
+
+/* ------------------------------------------------------------------------------------------------
+ * Messages in.
+ *
+ * What came from a peer is handed in as it came, one message or many in one call. A message that
+ * is refused is RAFTCORE_ERR_REFUSED and changes nothing: whatever the bytes, they cannot harm
+ * the node.
+ * --------------------------------------------------------------------------------------------- */
+
+/// Hands in an encoded message that came from a peer. The bytes are copied.
+raftcore_status raftcore_node_step(raftcore_node *node,
+                                   const void *message,
+                                   size_t len,
+                                   raftcore_error *error);
+
+/// Hands in count encoded messages in one call. The bytes are copied. Each is tried, whatever
+/// became of those before it. Returns RAFTCORE_OK when all were taken, otherwise the status of the
+/// first that was not. The status of each is written to statuses, an array of count or NULL, in
+/// either case.
+raftcore_status raftcore_node_step_many(raftcore_node *node,
+                                        const raftcore_slice *messages,
+                                        size_t count,
+                                        raftcore_status *statuses,
+                                        raftcore_error *error);
+
+/// As raftcore_node_step_many, with the messages one behind the other in len bytes: lengths, an
+/// array of count, says how long each is, and their sum must be len.
+raftcore_status raftcore_node_step_packed(raftcore_node *node,
+                                          const void *bytes,
+                                          size_t len,
+                                          const uint64_t *lengths,
+                                          size_t count,
+                                          raftcore_status *statuses,
+                                          raftcore_error *error);
+
+/// Hands in messages as structs: for members in one process, and for a transport that has a format
+/// of its own. stride is sizeof(raftcore_message). Everything they point to is copied; encoded is
+/// not looked at, response_number must be zero. Otherwise as raftcore_node_step_many.
+raftcore_status raftcore_node_step_messages(raftcore_node *node,
+                                            const raftcore_messages *messages,
+                                            raftcore_status *statuses,
+                                            raftcore_error *error);
 
 /* ------------------------------------------------------------------------------------------------
  * Proposals, reads and membership changes.
@@ -1127,6 +1173,16 @@ raftcore_status raftcore_node_propose_many(raftcore_node *node,
                                            raftcore_proposed *out,
                                            raftcore_error *error);
 
+/// As raftcore_node_propose_many, with the payloads one behind the other in len bytes: lengths, an
+/// array of count, says how long each is, and their sum must be len.
+raftcore_status raftcore_node_propose_packed(raftcore_node *node,
+                                             const void *bytes,
+                                             size_t len,
+                                             const uint64_t *lengths,
+                                             size_t count,
+                                             raftcore_proposed *out,
+                                             raftcore_error *error);
+
 /// Proposes a membership change. One is in the log at a time: a change that cannot follow the
 /// present configuration is not an error, but takes an empty entry's place in the log, and out
 /// says RAFTCORE_OUTCOME_REPLACED and why. out may be NULL. RAFTCORE_ERR_CONF_CHANGE when no node
@@ -1136,6 +1192,15 @@ raftcore_status raftcore_node_propose_conf_change(raftcore_node *node,
                                                   const raftcore_conf_change *change,
                                                   raftcore_proposed *out,
                                                   raftcore_error *error);
+
+/// As raftcore_node_propose_conf_change, with a change that is encoded already: kind is the kind
+/// of entry that it is to be, data what raftcore_conf_change_encode wrote.
+raftcore_status raftcore_node_propose_conf_change_entry(raftcore_node *node,
+                                                        raftcore_entry_kind kind,
+                                                        const void *data,
+                                                        size_t len,
+                                                        raftcore_proposed *out,
+                                                        raftcore_error *error);
 
 /// Applies the membership change in a committed entry whose kind is not RAFTCORE_ENTRY_NORMAL.
 /// Every such entry comes here, in order, at any time before its Ready is advanced; leaving one out
@@ -1254,6 +1319,8 @@ typedef struct raftcore_ready {
     uint32_t must_sync;
     /// Zero.
     uint32_t reserved;
+    /// Only with asynchronous storage writes: what to pass on when committed is applied.
+    raftcore_messages messages_after_apply;
 } raftcore_ready;
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
@@ -1277,6 +1344,20 @@ raftcore_status raftcore_node_advance(raftcore_node *node,
                                       const raftcore_ready *ready,
                                       raftcore_error *error);
 
+/// Gives back a Ready and takes the next one in one call, for bindings where a call is dear: ready
+/// is advanced, or with asynchronous storage writes released; NULL: there is none to give back.
+/// Writes the address of the next one to next, or NULL when there is nothing to do. Fails as
+/// raftcore_node_advance or raftcore_node_release do, and then ready is still outstanding. When
+/// ready is given back but the next one cannot be made, NULL is written and
+/// raftcore_node_ready says why.
+///
+/// The next Ready and everything it points to belongs to the node and is valid until it is given
+/// back in turn.
+raftcore_status raftcore_node_next(raftcore_node *node,
+                                   const raftcore_ready *ready,
+                                   const raftcore_ready **next,
+                                   raftcore_error *error);
+
 /// Puts snapshot, entries and hard state of the outstanding Ready into the node's memory storage,
 /// without copying a payload. Doing it twice is harmless. Fails with RAFTCORE_ERR_STALE_READY
 /// when this is not the outstanding one, RAFTCORE_ERR_NOT_MEMORY when the storage is a table of
@@ -1285,6 +1366,20 @@ raftcore_status raftcore_node_persist(raftcore_node *node,
                                       const raftcore_ready *ready,
                                       raftcore_error *error);
 
+/// Bit of parts: the snapshot.
+#define RAFTCORE_PERSIST_SNAPSHOT 1
+/// Bit of parts: the entries. Those of a Ready with a snapshot follow it.
+#define RAFTCORE_PERSIST_ENTRIES 2
+/// Bit of parts: the hard state.
+#define RAFTCORE_PERSIST_HARD_STATE 4
+
+/// As raftcore_node_persist, for some parts only: the sum of RAFTCORE_PERSIST_ bits. For a program
+/// that writes them to disk one after the other.
+raftcore_status raftcore_node_persist_parts(raftcore_node *node,
+                                            const raftcore_ready *ready,
+                                            uint32_t parts,
+                                            raftcore_error *error);
+
 /// Says in a few lines what the outstanding Ready contains, for a log. The wording may change.
 /// The caller owns the buffer and frees it with raftcore_buffer_free. Fails with
 /// RAFTCORE_ERR_STALE_READY when this is not the outstanding one.
@@ -1292,6 +1387,39 @@ raftcore_status raftcore_node_describe_ready(const raftcore_node *node,
                                              const raftcore_ready *ready,
                                              raftcore_buffer *out,
                                              raftcore_error *error);
+
+/* ------------------------------------------------------------------------------------------------
+ * Asynchronous storage writes.
+ *
+ * For applications that persist in one thread and apply in another while the node goes on, and
+ * so set async_storage_writes in the configuration. Each Ready is work for both:
+ *
+ * - send messages at once;
+ * - the append thread makes snapshot, entries and hard_state durable, with a sync if must_sync,
+ *   in the order of the Readies, and then passes on messages_after_sync in their order;
+ * - the apply thread applies snapshot and committed, in the order of the Readies, and then passes
+ *   on messages_after_apply.
+ *
+ * To pass on is to send a message whose response_number is zero, and to call
+ * raftcore_node_storage_response with the number of one that has one. Nothing is advanced: the
+ * next Ready can be taken at once, several may be outstanding, and each is given back with
+ * raftcore_node_release when nobody needs its memory any more.
+ * --------------------------------------------------------------------------------------------- */
+
+/// Tells the node that the work of a storage thread is done: number is the response_number of a
+/// message in messages_after_sync or messages_after_apply. Each is told once, those of one thread
+/// in their order. Fails with RAFTCORE_ERR_STORAGE_RESPONSE when the node does not wait for it.
+raftcore_status raftcore_node_storage_response(raftcore_node *node,
+                                               uint64_t number,
+                                               raftcore_error *error);
+
+/// Gives back a Ready of a node with asynchronous storage writes. It says nothing about what was
+/// done: only its memory is no longer valid after success. Fails with RAFTCORE_ERR_STALE_READY
+/// when it is not outstanding, RAFTCORE_ERR_ASYNC_STORAGE_WRITES when the node advances its
+/// Readies.
+raftcore_status raftcore_node_release(raftcore_node *node,
+                                      const raftcore_ready *ready,
+                                      raftcore_error *error);
 
 /* ------------------------------------------------------------------------------------------------
  * Waiting for a Ready.
@@ -1360,6 +1488,10 @@ typedef struct raftcore_node_state {
     raftcore_role role;
     /// 1 when it is faulted; otherwise 0.
     uint32_t faulted;
+    /// What raftcore_node_has_ready would say: 1 or 0.
+    uint32_t has_ready;
+    /// Zero.
+    uint32_t reserved;
 } raftcore_node_state;
 
 /// How a leader replicates to a member.
@@ -1393,6 +1525,11 @@ typedef struct raftcore_progress {
     uint32_t recent_active;
     /// 1 when nothing is sent until it answers; otherwise 0.
     uint32_t is_paused;
+    /// 1 when appends wait for an answer, in the states PROBE and REPLICATE: what etcd calls
+    /// MsgAppFlowPaused.
+    uint32_t flow_paused;
+    /// Zero.
+    uint32_t reserved;
 } raftcore_progress;
 
 /// Members in order of their ids. raftcore_progress_at finds one.

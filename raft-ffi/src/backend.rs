@@ -21,6 +21,8 @@ struct Shared {
     kind: Kind,
     /// Whether a node uses it: two would ruin each other's log.
     in_use: AtomicBool,
+    /// Whether several may all the same.
+    is_shared: AtomicBool,
 }
 
 enum Kind {
@@ -40,7 +42,11 @@ impl Backend {
     }
 
     fn new(kind: Kind) -> Self {
-        Self(Arc::new(Shared { kind, in_use: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            kind,
+            in_use: AtomicBool::new(false),
+            is_shared: AtomicBool::new(false),
+        }))
     }
 
     /// The memory log, if that is what it is.
@@ -55,11 +61,17 @@ impl Backend {
 
     /// Gives it to one node, until the result is dropped.
     pub(crate) fn occupy(&self) -> Result<Occupied, Failure> {
-        if self.0.in_use.swap(true, Ordering::Acquire) {
+        let was_in_use = self.0.in_use.swap(true, Ordering::Acquire);
+        if was_in_use && !self.0.is_shared.load(Ordering::Relaxed) {
             let text = "another node uses this storage";
             return Err(Failure::new(RAFTCORE_ERR_STORAGE_IN_USE, text));
         }
         Ok(Occupied(self.clone()))
+    }
+
+    /// Whether several nodes may use it at a time.
+    pub(crate) fn set_shared(&self, shared: bool) {
+        self.0.is_shared.store(shared, Ordering::Relaxed);
     }
 
     fn read<T>(

@@ -90,6 +90,12 @@ pub struct raftcore_config {
     /// are durable. 0 is etcd's way, where a candidate that dies before its write can come back
     /// and count a vote that was given to a longer log. Default 1.
     pub votes_wait_for_sync: u32,
+    /// Whether the application persists and applies in threads of its own, and passes on the
+    /// responses that come with the work, instead of advancing each Ready: see "Asynchronous
+    /// storage writes". Default 0.
+    pub async_storage_writes: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -120,7 +126,7 @@ pub unsafe extern "C" fn raftcore_config_init(
     })
 }
 
-sized!(raftcore_config);
+sized!(raftcore_config since async_storage_writes);
 
 impl raftcore_config {
     /// The core's defaults, without an id and with the seed zero.
@@ -147,6 +153,8 @@ impl raftcore_config {
             validate_conf_changes: core.validate_conf_changes.into(),
             step_down_on_removal: core.step_down_on_removal.into(),
             votes_wait_for_sync: core.votes_wait_for_sync.into(),
+            async_storage_writes: core.async_storage_writes.into(),
+            reserved: 0,
         }
     }
 
@@ -178,6 +186,10 @@ impl raftcore_config {
         core.validate_conf_changes = switch(self.validate_conf_changes, "validate_conf_changes")?;
         core.step_down_on_removal = switch(self.step_down_on_removal, "step_down_on_removal")?;
         core.votes_wait_for_sync = switch(self.votes_wait_for_sync, "votes_wait_for_sync")?;
+        core.async_storage_writes = switch(self.async_storage_writes, "async_storage_writes")?;
+        if self.reserved != 0 {
+            return Err(Failure::number("reserved", self.reserved));
+        }
         Ok(core)
     }
 }

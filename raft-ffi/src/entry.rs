@@ -2,6 +2,7 @@
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
+use std::borrow::Cow;
 use std::ptr;
 
 use raftcore::{Entries, Entry, EntryKind, HardState, Index, NodeId, Term};
@@ -9,7 +10,7 @@ use raftcore::{Entries, Entry, EntryKind, HardState, Index, NodeId, Term};
 use crate::error::Failure;
 use crate::owned;
 use crate::slice::{self, raftcore_slice};
-use crate::status::{RAFTCORE_ERR_ID, RAFTCORE_ERR_STRUCT_SIZE};
+use crate::status::RAFTCORE_ERR_ID;
 
 /// What the data of an entry is.
 pub type raftcore_entry_kind = i32;
@@ -139,7 +140,7 @@ pub(crate) unsafe fn copy(ptr: *const raftcore_entry, name: &str) -> Result<Entr
     }
 }
 
-/// Entries of a program's, payloads copied.
+/// Entries of a program's, their payloads copied into one block that they share.
 ///
 /// # Safety
 /// `ptr` is NULL or points to an array whose entries are valid.
@@ -151,25 +152,28 @@ pub(crate) unsafe fn copy_all(
         return Err(Failure::null(name));
     }
     // SAFETY: as promised by the caller.
-    let array = unsafe { ptr.read() };
-    if array.count == 0 {
-        return Ok(Entries::new());
-    }
-    if array.stride < size_of::<raftcore_entry>() {
-        let text = format!("{name}->stride is {}: set it to sizeof(raftcore_entry)", array.stride);
-        return Err(Failure::new(RAFTCORE_ERR_STRUCT_SIZE, text));
-    }
-    // SAFETY: as promised by the caller; the bytes are not read here.
-    let bytes = unsafe {
-        let len = array.count.saturating_mul(array.stride);
-        slice::array(array.items.cast::<u8>(), len, name)
-    }?;
-    let first = bytes.as_ptr();
-    let entries = (0..array.count).map(|at| {
-        // SAFETY: `at` is below the count.
-        unsafe { copy(first.add(at.saturating_mul(array.stride)).cast(), name) }
+    let (views, mut block) = unsafe {
+        let views = elements(ptr.read(), name)?;
+        let block = slice::gather(views.iter().map(|view| view.data), name)?;
+        (views, block)
+    };
+    let entries = views.iter().map(|view| {
+        let (term, index) = (Term(view.term), Index(view.index));
+        Ok(Entry { term, index, kind: kind(view.kind)?, data: block.split_to(view.data.len) })
     });
     entries.collect::<Result<Vec<_>, _>>().map(Entries::from)
+}
+
+/// The elements of an array of a program's, as far as this library knows them.
+///
+/// # Safety
+/// The array is as long as it says and stays as it is for `'a`.
+pub(crate) unsafe fn elements<'a>(
+    array: raftcore_entries,
+    name: &str,
+) -> Result<Cow<'a, [raftcore_entry]>, Failure> {
+    // SAFETY: as promised by the caller.
+    unsafe { slice::strided(array.items, array.count, array.stride, name, "raftcore_entry") }
 }
 
 impl From<HardState> for raftcore_hard_state {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use raftcore::{Fault, Node};
 
+use crate::awaited::Awaited;
 use crate::backend::{Backend, Occupied};
 use crate::error::Failure;
 use crate::journal::Journal;
@@ -30,6 +31,7 @@ pub(crate) struct Handle {
 pub(crate) struct State {
     pub(crate) core: Node<Backend>,
     pub(crate) ready: ReadyMemory,
+    pub(crate) awaited: Awaited,
     pub(crate) signal: Option<Signal>,
     /// How many threads wait in `raftcore_node_poll_ready`.
     pub(crate) waiting: usize,
@@ -46,6 +48,7 @@ impl Handle {
         let state = State {
             core,
             ready,
+            awaited: Awaited::default(),
             signal: None,
             waiting: 0,
             wakes: Wakes::default(),
@@ -140,7 +143,7 @@ impl Drop for Locked<'_> {
 impl State {
     /// Whether `raftcore_node_ready` would have something to say.
     pub(crate) fn has_news(&self) -> bool {
-        self.core.fault().is_some() || (!self.ready.is_outstanding() && self.core.has_ready())
+        self.core.fault().is_some() || (!self.ready.is_full() && self.core.has_ready())
     }
 
     /// Lets everyone who waits know whether there is something to take.
@@ -198,7 +201,7 @@ mod tests {
         let backend = Backend::memory(storage);
         let occupied = backend.occupy().unwrap();
         let core = Node::new(&Config::new(1, 1), backend).unwrap();
-        Handle::new(core, ReadyMemory::new(1), occupied)
+        Handle::new(core, ReadyMemory::new(1, false), occupied)
     }
 
     fn tick(node: &Handle) -> i32 {

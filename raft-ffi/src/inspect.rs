@@ -47,6 +47,10 @@ pub struct raftcore_node_state {
     pub role: raftcore_role,
     /// 1 when it is faulted; otherwise 0.
     pub faulted: u32,
+    /// What raftcore_node_has_ready would say: 1 or 0.
+    pub has_ready: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// How a leader replicates to a member.
@@ -82,6 +86,11 @@ pub struct raftcore_progress {
     pub recent_active: u32,
     /// 1 when nothing is sent until it answers; otherwise 0.
     pub is_paused: u32,
+    /// 1 when appends wait for an answer, in the states PROBE and REPLICATE: what etcd calls
+    /// MsgAppFlowPaused.
+    pub flow_paused: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Members in order of their ids. raftcore_progress_at finds one.
@@ -208,7 +217,7 @@ pub unsafe extern "C" fn raftcore_node_metrics(
     })
 }
 
-sized!(raftcore_node_state, raftcore_metrics);
+sized!(raftcore_node_state since has_ready, raftcore_metrics);
 
 /// What a `raftcore_details` points into.
 struct Backing {
@@ -224,7 +233,7 @@ impl Backing {
         let status = state.core.status();
         let conf_state = status.membership.to_conf_state();
         Self {
-            state: raftcore_node_state::from_status(&status, state.core.fault().is_some()),
+            state: raftcore_node_state::from_status(&status, state),
             membership: raftcore_conf_state::of(&conf_state),
             progress: status.progress.iter().map(raftcore_progress::of).collect(),
             _conf_state: conf_state,
@@ -234,10 +243,10 @@ impl Backing {
 
 impl raftcore_node_state {
     fn of(state: &State) -> Self {
-        Self::from_status(&state.core.status(), state.core.fault().is_some())
+        Self::from_status(&state.core.status(), state)
     }
 
-    fn from_status(status: &Status, faulted: bool) -> Self {
+    fn from_status(status: &Status, state: &State) -> Self {
         Self {
             struct_size: size_of::<Self>(),
             id: status.id.get(),
@@ -252,7 +261,9 @@ impl raftcore_node_state {
             pending_reads: status.pending_reads as u64,
             uncommitted_bytes: status.uncommitted_bytes,
             role: status.soft_state.role as i32,
-            faulted: faulted.into(),
+            faulted: state.core.fault().is_some().into(),
+            has_ready: state.has_news().into(),
+            reserved: 0,
         }
     }
 }
@@ -271,7 +282,11 @@ impl raftcore_progress {
             is_learner: peer.is_learner.into(),
             recent_active: progress.is_recent_active().into(),
             is_paused: (progress.is_paused() || peer.is_window_full()).into(),
+            flow_paused: 0,
+            reserved: 0,
         };
+        let is_in_snapshot = matches!(progress.state(), Progress::Snapshot { .. });
+        view.flow_paused = (progress.is_paused() && !is_in_snapshot).into();
         match progress.state() {
             Progress::Probe => (),
             Progress::Replicate(inflights) => {

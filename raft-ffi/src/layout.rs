@@ -69,7 +69,7 @@ fn layouts() -> Vec<Layout> {
         raftcore_snapshot { struct_size, index, term, conf_state, data }
         raftcore_message {
             to, from, term, log_term, index, commit, vote, reject_hint, kind, reject, encoded,
-            context, entries, snapshot,
+            context, entries, snapshot, response_number,
         }
         raftcore_messages { items, count, stride }
         raftcore_config {
@@ -77,7 +77,7 @@ fn layouts() -> Vec<Layout> {
             max_uncommitted_bytes, max_inflight_messages, max_inflight_bytes, max_pending_reads,
             election_timeout_ticks, heartbeat_interval_ticks, read_only, message_forms,
             check_quorum, pre_vote, forward_proposals, validate_conf_changes,
-            step_down_on_removal, votes_wait_for_sync,
+            step_down_on_removal, votes_wait_for_sync, async_storage_writes, reserved,
         }
         raftcore_storage_callbacks {
             struct_size, user_data, initial_state, entries, term, first_index, last_index,
@@ -90,15 +90,15 @@ fn layouts() -> Vec<Layout> {
         raftcore_read_states { items, count, stride }
         raftcore_ready {
             struct_size, number, soft_state, hard_state, snapshot, entries, committed, messages,
-            messages_after_sync, read_states, must_sync, reserved,
+            messages_after_sync, read_states, must_sync, reserved, messages_after_apply,
         }
         raftcore_node_state {
             struct_size, id, term, vote, commit, applied, leader, first_index, last_index,
-            transferring_to, pending_reads, uncommitted_bytes, role, faulted,
+            transferring_to, pending_reads, uncommitted_bytes, role, faulted, has_ready, reserved,
         }
         raftcore_progress {
             id, match_index, next_index, pending_snapshot, inflight_messages, inflight_bytes,
-            state, is_learner, recent_active, is_paused,
+            state, is_learner, recent_active, is_paused, flow_paused, reserved,
         }
         raftcore_progresses { items, count, stride }
         raftcore_details { struct_size, state, membership, progress }

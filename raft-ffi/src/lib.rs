@@ -1,10 +1,10 @@
 //! libraftcore: the consensus core behind a stable C ABI.
 //!
 //! This crate translates; it decides nothing. Files that declare something for C are the chapters
-//! of the header (`tools/header`): version, status, error, slice, entry, membership, snapshot,
-//! message, config, storage, storage_callbacks, node, propose, ready, poll, inspect, log. The
+//! of the header, in the order in which `tools/header` lists them: the public modules here. The
 //! others are behind them: `guard` (every export runs under it), `handle` (a node behind its
-//! lock), `ready_memory` (a Ready in C's form), `sized` (structs that grow), `owned` (objects for
+//! lock), `ready_memory` and `ready_arrays` (Readies in C's form), `awaited` (what storage threads
+//! owe), `message_in` (messages from C's form), `sized` (structs that grow), `owned` (objects for
 //! the caller to own), `backend` and `callbacks` (storages), `readiness` (the descriptor),
 //! `journal` (the log).
 //!
@@ -27,16 +27,20 @@ mod guard;
 #[macro_use]
 mod sized;
 
+mod awaited;
 mod backend;
 mod callbacks;
 mod handle;
 mod journal;
 #[cfg(test)]
 mod layout;
+mod message_in;
 mod owned;
 mod readiness;
+mod ready_arrays;
 mod ready_memory;
 
+pub mod async_writes;
 pub mod config;
 pub mod entry;
 pub mod error;
@@ -51,6 +55,7 @@ pub mod ready;
 pub mod slice;
 pub mod snapshot;
 pub mod status;
+pub mod step;
 pub mod storage;
 pub mod storage_callbacks;
 pub mod version;

@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 
+use bytes::Bytes;
 use raftcore::{
     AnyConfChange, ConfChange, ConfChangeKind, ConfChangeSingle, ConfChangeV2, ConfState, Entry,
     Transition, wire,
@@ -119,9 +120,7 @@ pub unsafe extern "C" fn raftcore_conf_change_decode(
     guard!(error, {
         // SAFETY: the caller's promises for `out` and (data, len).
         let (out, data) = unsafe { (Out::required(out, "out")?, slice::copy(data, len, "data")?) };
-        let entry = Entry { kind: entry::kind(kind)?, data, ..Entry::default() };
-        let change = wire::decode_conf_change(&entry)?;
-        out.write(give_change(change.ok_or_else(|| Failure::number("entry kind", kind))?));
+        out.write(give_change(decode(kind, data)?));
         Ok(())
     })
 }
@@ -220,6 +219,13 @@ impl raftcore_conf_state {
             ..Self::EMPTY
         }
     }
+}
+
+/// The change that an entry of this kind carries.
+pub(crate) fn decode(kind: raftcore_entry_kind, data: Bytes) -> Result<AnyConfChange, Failure> {
+    let entry = Entry { kind: entry::kind(kind)?, data, ..Entry::default() };
+    let change = wire::decode_conf_change(&entry)?;
+    change.ok_or_else(|| Failure::number("entry kind", kind))
 }
 
 /// A membership for the caller to own.

@@ -12,7 +12,8 @@ use std::ffi::c_void;
 use std::ptr;
 
 use bytes::Bytes;
-use raftcore::{Body, Entries, Message, NodeId, describe, wire};
+use raftcore::wire::{self, schema};
+use raftcore::{Body, Entries, Message, NodeId, describe};
 
 use crate::entry::{raftcore_entries, raftcore_entry};
 use crate::error::raftcore_error;
@@ -22,7 +23,7 @@ use crate::snapshot::{SnapshotView, raftcore_snapshot};
 use crate::status::raftcore_status;
 
 /// What a message says. The numbers are those of the wire; kinds that never leave a node have
-/// numbers too and are left out here.
+/// numbers too, of which those of the storage threads' responses are here.
 pub type raftcore_message_kind = i32;
 /// Entries to append, passed on to the leader.
 pub const RAFTCORE_MESSAGE_PROPOSE: raftcore_message_kind = 2;
@@ -53,6 +54,11 @@ pub const RAFTCORE_MESSAGE_READ_INDEX_RESPONSE: raftcore_message_kind = 16;
 pub const RAFTCORE_MESSAGE_PRE_VOTE: raftcore_message_kind = 17;
 /// The answer to it.
 pub const RAFTCORE_MESSAGE_PRE_VOTE_RESPONSE: raftcore_message_kind = 18;
+/// Only with asynchronous storage writes, and only back into the same node: entries or a snapshot
+/// are durable.
+pub const RAFTCORE_MESSAGE_STORAGE_APPEND_RESPONSE: raftcore_message_kind = 20;
+/// Only with asynchronous storage writes, and only back into the same node: entries are applied.
+pub const RAFTCORE_MESSAGE_STORAGE_APPLY_RESPONSE: raftcore_message_kind = 22;
 
 /// A message from one member to another. A field that its kind does not have is zero or empty.
 /// Grows at its end: step through an array with its stride.
@@ -91,6 +97,9 @@ pub struct raftcore_message {
     pub entries: raftcore_entries,
     /// The snapshot that it carries, or NULL. NULL without RAFTCORE_FORM_FIELDS.
     pub snapshot: *const raftcore_snapshot,
+    /// Not zero only with asynchronous storage writes: the message does not leave, but goes back
+    /// into this node by raftcore_node_storage_response with this number.
+    pub response_number: u64,
 }
 
 /// Messages in the order in which they are to be sent. raftcore_message_at finds one.
@@ -195,6 +204,7 @@ impl raftcore_message {
             context: raftcore_slice::EMPTY,
             entries: raftcore_entries::EMPTY,
             snapshot: ptr::null(),
+            response_number: 0,
         };
         match &message.body {
             Body::Append(append) => {
@@ -224,6 +234,27 @@ impl raftcore_message {
             | Body::ReadIndex { .. } => (),
         }
         view
+    }
+
+    /// The numbers of a message in its flat form; the rest is empty.
+    pub(crate) const fn of_flat(flat: &schema::Message) -> Self {
+        Self {
+            to: flat.to,
+            from: flat.from,
+            term: flat.term,
+            log_term: flat.log_term,
+            index: flat.index,
+            commit: flat.commit,
+            vote: flat.vote,
+            reject_hint: flat.reject_hint,
+            kind: flat.kind,
+            reject: flat.reject as u32,
+            encoded: raftcore_slice::EMPTY,
+            context: raftcore_slice::EMPTY,
+            entries: raftcore_entries::EMPTY,
+            snapshot: ptr::null(),
+            response_number: 0,
+        }
     }
 
     /// The entries of a message.

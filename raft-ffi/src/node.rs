@@ -6,8 +6,6 @@
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
-use std::ffi::c_void;
-
 use raftcore::{MemoryStorage, Node, Peer, SnapshotStatus};
 
 use crate::backend::Backend;
@@ -17,7 +15,7 @@ use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, Handle};
 use crate::ready_memory::ReadyMemory;
 use crate::slice::{self, Out, raftcore_slice};
-use crate::status::{RAFTCORE_OK, raftcore_status};
+use crate::status::raftcore_status;
 use crate::storage::{self, raftcore_storage};
 
 /// A member of a group.
@@ -61,7 +59,8 @@ pub unsafe extern "C" fn raftcore_node_create(
         };
         let occupied = backend.occupy()?;
         let core = Node::new(&config, backend)?;
-        let handle = Handle::new(core, ReadyMemory::new(forms), occupied);
+        let memory = ReadyMemory::new(forms, config.async_storage_writes);
+        let handle = Handle::new(core, memory, occupied);
         out.write(Box::into_raw(Box::new(raftcore_node { handle })));
         Ok(())
     })
@@ -124,55 +123,6 @@ pub unsafe extern "C" fn raftcore_node_tick_quiesced(
         unsafe { handle::of(node) }?.call(|state| {
             state.core.tick_quiesced();
             Ok(())
-        })
-    })
-}
-
-/// Hands in an encoded message that came from a peer. The bytes are copied. A message that is
-/// refused is RAFTCORE_ERR_REFUSED and changes nothing: whatever the bytes, they cannot harm the
-/// node.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn raftcore_node_step(
-    node: *mut raftcore_node,
-    message: *const c_void,
-    len: usize,
-    error: *mut raftcore_error,
-) -> raftcore_status {
-    guard!(error, {
-        // SAFETY: the caller's promises for its arguments.
-        let (node, message) = unsafe { (handle::of(node)?, slice::copy(message, len, "message")?) };
-        node.call(|state| Ok(state.core.step_encoded(message)?))
-    })
-}
-
-/// Hands in count encoded messages in one call. Each is tried, whatever became of those before it,
-/// unless the node is faulted. Returns RAFTCORE_OK when all were taken, otherwise the status of
-/// the first that was not. The status of each is written to statuses, an array of count or NULL,
-/// in either case.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn raftcore_node_step_many(
-    node: *mut raftcore_node,
-    messages: *const raftcore_slice,
-    count: usize,
-    statuses: *mut raftcore_status,
-    error: *mut raftcore_error,
-) -> raftcore_status {
-    guard!(error, {
-        // SAFETY: the caller's promises for its arguments.
-        let (node, messages) =
-            unsafe { (handle::of(node)?, slice::copy_many(messages, count, "messages")?) };
-        node.call(|state| {
-            let mut first = None;
-            for (number, message) in messages.into_iter().enumerate() {
-                let result = state.core.step_encoded(message).map_err(Failure::from);
-                if !statuses.is_null() {
-                    let status = result.as_ref().map_or_else(Failure::status, |()| RAFTCORE_OK);
-                    // SAFETY: the caller's promise: an array of `count`.
-                    unsafe { statuses.add(number).write(status) }
-                }
-                first = first.or(result.err());
-            }
-            first.map_or(Ok(()), Err)
         })
     })
 }

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 
 use raftcore::{AppliedConfChange, ConfChangeOutcome, ConfChangeV2, Proposed, ReplaceReason};
 
-use crate::entry::{self, raftcore_entry};
+use crate::entry::{self, raftcore_entry, raftcore_entry_kind};
 use crate::error::{Failure, raftcore_error};
 use crate::handle;
 use crate::membership::{self, raftcore_conf_change, raftcore_conf_state};
@@ -103,6 +103,30 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
     })
 }
 
+/// As raftcore_node_propose_many, with the payloads one behind the other in len bytes: lengths, an
+/// array of count, says how long each is, and their sum must be len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_propose_packed(
+    node: *mut raftcore_node,
+    bytes: *const c_void,
+    len: usize,
+    lengths: *const u64,
+    count: usize,
+    out: *mut raftcore_proposed,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, out, payloads) = unsafe {
+            let payloads = slice::copy_packed(bytes, len, lengths, count)?;
+            (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
+        };
+        let proposed = node.call(|state| Ok(state.core.propose_many(payloads)?))?;
+        write(out, proposed.into());
+        Ok(())
+    })
+}
+
 /// Proposes a membership change. One is in the log at a time: a change that cannot follow the
 /// present configuration is not an error, but takes an empty entry's place in the log, and out
 /// says RAFTCORE_OUTCOME_REPLACED and why. out may be NULL. RAFTCORE_ERR_CONF_CHANGE when no node
@@ -120,6 +144,29 @@ pub unsafe extern "C" fn raftcore_node_propose_conf_change(
         let (node, out, change) = unsafe {
             let change = membership::copy_change(change, "change")?;
             (handle::of(node)?, sized::optional_out(out, "out")?, change)
+        };
+        let outcome = node.call(|state| Ok(state.core.propose_conf_change(&change)?))?;
+        write(out, outcome.into());
+        Ok(())
+    })
+}
+
+/// As raftcore_node_propose_conf_change, with a change that is encoded already: kind is the kind
+/// of entry that it is to be, data what raftcore_conf_change_encode wrote.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_propose_conf_change_entry(
+    node: *mut raftcore_node,
+    kind: raftcore_entry_kind,
+    data: *const c_void,
+    len: usize,
+    out: *mut raftcore_proposed,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, out, change) = unsafe {
+            let data = slice::copy(data, len, "data")?;
+            (handle::of(node)?, sized::optional_out(out, "out")?, membership::decode(kind, data)?)
         };
         let outcome = node.call(|state| Ok(state.core.propose_conf_change(&change)?))?;
         write(out, outcome.into());

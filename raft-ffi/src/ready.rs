@@ -4,7 +4,7 @@
 
 use std::ptr;
 
-use raftcore::{NodeId, SoftState};
+use raftcore::{Misuse, NodeId, Snapshot, SoftState};
 
 use crate::entry::{raftcore_entries, raftcore_hard_state};
 use crate::error::{Failure, raftcore_error};
@@ -107,6 +107,8 @@ pub struct raftcore_ready {
     pub must_sync: u32,
     /// Zero.
     pub reserved: u32,
+    /// Only with asynchronous storage writes: what to pass on when committed is applied.
+    pub messages_after_apply: raftcore_messages,
 }
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
@@ -155,6 +157,30 @@ pub unsafe extern "C" fn raftcore_node_advance(
     })
 }
 
+/// Gives back a Ready and takes the next one in one call, for bindings where a call is dear: ready
+/// is advanced, or with asynchronous storage writes released; NULL: there is none to give back.
+/// Writes the address of the next one to next, or NULL when there is nothing to do. Fails as
+/// raftcore_node_advance or raftcore_node_release do, and then ready is still outstanding. When
+/// ready is given back but the next one cannot be made, NULL is written and
+/// raftcore_node_ready says why.
+///
+/// The next Ready and everything it points to belongs to the node and is valid until it is given
+/// back in turn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_next(
+    node: *mut raftcore_node,
+    ready: *const raftcore_ready,
+    next: *mut *const raftcore_ready,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises; `ready` is compared and not read.
+        let (node, out) = unsafe { (handle::of(node)?, Out::required(next, "next")?) };
+        out.write(node.call(|state| state.next_ready(ready))?);
+        Ok(())
+    })
+}
+
 /// Puts snapshot, entries and hard state of the outstanding Ready into the node's memory storage,
 /// without copying a payload. Doing it twice is harmless. Fails with RAFTCORE_ERR_STALE_READY
 /// when this is not the outstanding one, RAFTCORE_ERR_NOT_MEMORY when the storage is a table of
@@ -167,7 +193,32 @@ pub unsafe extern "C" fn raftcore_node_persist(
 ) -> raftcore_status {
     guard!(error, {
         // SAFETY: the caller's promise for `node`; `ready` is compared and not read.
-        unsafe { handle::of(node) }?.call(|state| state.persist(ready))
+        unsafe { handle::of(node) }?.call(|state| state.persist(ready, PERSIST_ALL))
+    })
+}
+
+/// Bit of parts: the snapshot.
+pub const RAFTCORE_PERSIST_SNAPSHOT: u32 = 1;
+/// Bit of parts: the entries. Those of a Ready with a snapshot follow it.
+pub const RAFTCORE_PERSIST_ENTRIES: u32 = 2;
+/// Bit of parts: the hard state.
+pub const RAFTCORE_PERSIST_HARD_STATE: u32 = 4;
+
+/// As raftcore_node_persist, for some parts only: the sum of RAFTCORE_PERSIST_ bits. For a program
+/// that writes them to disk one after the other.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_persist_parts(
+    node: *mut raftcore_node,
+    ready: *const raftcore_ready,
+    parts: u32,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        if parts & !PERSIST_ALL != 0 {
+            return Err(Failure::number("parts", parts));
+        }
+        // SAFETY: the caller's promise for `node`; `ready` is compared and not read.
+        unsafe { handle::of(node) }?.call(|state| state.persist(ready, parts))
     })
 }
 
@@ -184,43 +235,94 @@ pub unsafe extern "C" fn raftcore_node_describe_ready(
     guard!(error, {
         // SAFETY: the caller's promises; `ready` is compared and not read.
         let (node, out) = unsafe { (handle::of(node)?, Out::required(out, "out")?) };
-        let text = node.call(|state| Ok(state.ready.check(ready)?.describe()))?;
+        let text = node.call(|state| Ok(state.ready.find(ready)?.ready()?.describe()))?;
         out.write(raftcore_buffer::owning(text));
         Ok(())
     })
 }
 
+const PERSIST_ALL: u32 =
+    RAFTCORE_PERSIST_SNAPSHOT | RAFTCORE_PERSIST_ENTRIES | RAFTCORE_PERSIST_HARD_STATE;
+
 impl State {
     /// Takes the next Ready: its address, or NULL.
     pub(crate) fn take_ready(&mut self) -> Result<*const raftcore_ready, Failure> {
         Ok(match self.core.ready()? {
-            Some(ready) => self.ready.fill(ready),
+            Some(ready) => self.ready.fill(ready, &mut self.awaited),
             None => ptr::null(),
         })
     }
 
     fn advance(&mut self, address: *const raftcore_ready) -> Result<(), Failure> {
-        self.ready.check(address)?;
-        let Some(ready) = self.ready.take() else { return Ok(()) };
+        let is_async = self.ready.is_async();
+        let slot = self.ready.find(address)?;
+        if is_async {
+            return Err(raftcore::Error::from(Misuse::AsyncStorageWrites).into());
+        }
+        let Some(ready) = slot.take() else { return Ok(()) };
         let result = self.core.advance(ready);
         // The node hands out again what it could not advance; what points into it stays.
         let returned = if result.is_err() { self.core.ready().ok().flatten() } else { None };
         match returned {
-            Some(ready) => self.ready.put_back(ready),
-            None => self.ready.blank(),
+            Some(ready) => slot.put_back(ready),
+            None => slot.blank(),
         }
         Ok(result?)
     }
 
-    fn persist(&mut self, address: *const raftcore_ready) -> Result<(), Failure> {
-        let ready = self.ready.check(address)?;
-        let mut storage = self.core.storage().as_memory()?.lock();
-        if !self.ready.is_persisted() {
-            storage.persist(ready)?;
-            drop(storage);
-            self.ready.mark_persisted();
+    /// Gives back a Ready that is not advanced.
+    pub(crate) fn release(&mut self, address: *const raftcore_ready) -> Result<(), Failure> {
+        let is_async = self.ready.is_async();
+        let slot = self.ready.find(address)?;
+        if !is_async {
+            return Err(raftcore::Error::from(Misuse::AsyncStorageWrites).into());
         }
+        drop(slot.take());
+        slot.blank();
         Ok(())
+    }
+
+    /// Gives back one Ready, if there is one, and takes the next.
+    fn next_ready(
+        &mut self,
+        address: *const raftcore_ready,
+    ) -> Result<*const raftcore_ready, Failure> {
+        if address.is_null() {
+            return self.take_ready();
+        }
+        if self.ready.is_async() {
+            self.release(address)?;
+        } else {
+            self.advance(address)?;
+        }
+        // What goes wrong from here on is the next call's affair: this Ready is done with.
+        Ok(self.take_ready().unwrap_or(ptr::null()))
+    }
+
+    fn persist(&mut self, address: *const raftcore_ready, parts: u32) -> Result<(), Failure> {
+        let slot = self.ready.find(address)?;
+        let mut storage = self.core.storage().as_memory()?.lock();
+        let wanted = |part| parts & part != 0 && slot.persisted & part == 0;
+        let ready = slot.ready()?;
+        let mut done = 0;
+        let result = (|| {
+            if let (Some(snapshot), true) = (&ready.snapshot, wanted(RAFTCORE_PERSIST_SNAPSHOT)) {
+                storage.apply_snapshot(Snapshot::clone(snapshot))?;
+                done |= RAFTCORE_PERSIST_SNAPSHOT;
+            }
+            if wanted(RAFTCORE_PERSIST_ENTRIES) {
+                storage.append(&ready.entries)?;
+                done |= RAFTCORE_PERSIST_ENTRIES;
+            }
+            if let (Some(state), true) = (ready.hard_state, wanted(RAFTCORE_PERSIST_HARD_STATE)) {
+                storage.set_hard_state(state);
+                done |= RAFTCORE_PERSIST_HARD_STATE;
+            }
+            Ok::<_, Failure>(())
+        })();
+        drop(storage);
+        slot.persisted |= done;
+        result
     }
 }
 
@@ -239,6 +341,7 @@ impl raftcore_ready {
         read_states: raftcore_read_states::of(&[]),
         must_sync: 0,
         reserved: 0,
+        messages_after_apply: raftcore_messages::of(&[]),
     };
 }
 

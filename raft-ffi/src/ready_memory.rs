@@ -1,22 +1,20 @@
-//! The memory that a Ready has on the C side: one set of arrays, refilled for each Ready, so that
-//! the steady state allocates nothing.
+//! The memory that Readies have on the C side. A node that advances its Readies has one at a time,
+//! and so one set of arrays, refilled for each, so that the steady state allocates nothing; with
+//! asynchronous storage writes there are as many as the application has not given back.
 //!
-//! Every array is sized before a pointer into it is taken. The head of the Ready alternates
-//! between two places, so that the pointer to the last one is known to be stale.
+//! The head of a Ready alternates between two places, so that the pointer to the last one is known
+//! to be stale.
 
 use std::ptr;
 
-use bytes::BytesMut;
-use raftcore::{Body, Entries, Message, Ready, wire};
+use raftcore::Ready;
 
-use crate::config::{RAFTCORE_FORM_ENCODED, RAFTCORE_FORM_FIELDS};
-use crate::entry::{raftcore_entries, raftcore_entry, raftcore_hard_state};
+use crate::awaited::Awaited;
+use crate::entry::raftcore_hard_state;
 use crate::error::Failure;
-use crate::message::{raftcore_message, raftcore_messages};
-use crate::ready::{
-    raftcore_read_state, raftcore_read_states, raftcore_ready, raftcore_soft_state,
-};
-use crate::slice::raftcore_slice;
+use crate::message::raftcore_messages;
+use crate::ready::{raftcore_read_states, raftcore_ready, raftcore_soft_state};
+use crate::ready_arrays::{Arrays, Work};
 use crate::snapshot::SnapshotView;
 use crate::status::RAFTCORE_ERR_STALE_READY;
 
@@ -24,17 +22,26 @@ use crate::status::RAFTCORE_ERR_STALE_READY;
 pub(crate) struct ReadyMemory {
     /// Which `RAFTCORE_FORM_` messages come in.
     forms: u32,
+    /// Whether a Ready is advanced before the next is taken.
+    one_at_a_time: bool,
+    /// One, as long as no more are outstanding at a time.
+    slots: Vec<Slot>,
+}
+
+/// The memory of one Ready.
+pub(crate) struct Slot {
     heads: [Box<Head>; 2],
     /// Which head belongs to the Ready that is outstanding, or was last.
     current: usize,
     outstanding: Option<Ready>,
-    persisted: bool,
+    /// Which parts were put into the memory storage: `RAFTCORE_PERSIST_` bits.
+    pub(crate) persisted: u32,
     arrays: Arrays,
 }
 
 // SAFETY: the pointers lead into this value's own arrays and into the counted payloads of
 // `outstanding`, which live as long as it does.
-unsafe impl Send for ReadyMemory {}
+unsafe impl Send for Slot {}
 
 /// What a `raftcore_ready` points to once, or not at all.
 struct Head {
@@ -44,55 +51,70 @@ struct Head {
     snapshot: SnapshotView,
 }
 
-/// What it points to many times.
-#[derive(Default)]
-struct Arrays {
-    /// All entries: to persist, to apply, and in messages.
-    entries: Vec<raftcore_entry>,
-    read_states: Vec<raftcore_read_state>,
-    messages: Vec<raftcore_message>,
-    /// The snapshots in messages.
-    snapshots: Vec<SnapshotView>,
-    /// The encoded messages, one after the other.
-    encoded: BytesMut,
-    encoded_ends: Vec<usize>,
-}
-
 impl ReadyMemory {
-    pub(crate) fn new(forms: u32) -> Self {
-        let heads = [Box::new(Head::empty()), Box::new(Head::empty())];
-        let arrays = Arrays::default();
-        Self { forms, heads, current: 0, outstanding: None, persisted: false, arrays }
+    pub(crate) fn new(forms: u32, is_async: bool) -> Self {
+        Self { forms, one_at_a_time: !is_async, slots: vec![Slot::new()] }
     }
 
-    pub(crate) const fn is_outstanding(&self) -> bool {
-        self.outstanding.is_some()
+    /// Whether no Ready can be taken before the last one is advanced.
+    pub(crate) fn is_full(&self) -> bool {
+        self.one_at_a_time && self.slots.iter().any(|slot| slot.outstanding.is_some())
     }
 
-    /// Whether the outstanding Ready was put into the memory storage.
-    pub(crate) const fn is_persisted(&self) -> bool {
-        self.persisted
+    pub(crate) const fn is_async(&self) -> bool {
+        !self.one_at_a_time
     }
 
-    pub(crate) const fn mark_persisted(&mut self) {
-        self.persisted = true;
-    }
-
-    /// The Ready that is outstanding, if this is its address.
-    pub(crate) fn check(&self, address: *const raftcore_ready) -> Result<&Ready, Failure> {
+    /// The place of the outstanding Ready with this address.
+    pub(crate) fn find(&mut self, address: *const raftcore_ready) -> Result<&mut Slot, Failure> {
         if address.is_null() {
             return Err(Failure::null("ready"));
         }
-        match &self.outstanding {
-            Some(ready) if ptr::eq(address, self.address()) => Ok(ready),
-            Some(_) => Err(Failure::new(RAFTCORE_ERR_STALE_READY, "an earlier Ready")),
-            None => Err(Failure::new(RAFTCORE_ERR_STALE_READY, "no Ready is outstanding")),
+        let any = self.slots.iter().any(|slot| slot.outstanding.is_some());
+        let mut slots = self.slots.iter_mut();
+        let found = slots.find(|slot| slot.outstanding.is_some() && slot.address() == address);
+        found.ok_or_else(|| {
+            let text = if any { "an earlier Ready" } else { "no Ready is outstanding" };
+            Failure::new(RAFTCORE_ERR_STALE_READY, text)
+        })
+    }
+
+    /// Makes a new Ready an outstanding one, and returns its address.
+    pub(crate) fn fill(&mut self, ready: Ready, awaited: &mut Awaited) -> *const raftcore_ready {
+        let free = self.slots.iter().position(|slot| slot.outstanding.is_none());
+        let at = free.unwrap_or_else(|| {
+            self.slots.push(Slot::new());
+            self.slots.len().saturating_sub(1)
+        });
+        self.slots[at].fill(ready, self.forms, awaited)
+    }
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            heads: [Box::new(Head::empty()), Box::new(Head::empty())],
+            current: 0,
+            outstanding: None,
+            persisted: 0,
+            arrays: Arrays::default(),
         }
+    }
+
+    /// The Ready that is outstanding here.
+    pub(crate) fn ready(&self) -> Result<&Ready, Failure> {
+        let text = "no Ready is outstanding";
+        self.outstanding.as_ref().ok_or_else(|| Failure::new(RAFTCORE_ERR_STALE_READY, text))
     }
 
     /// Takes the outstanding Ready out, to be advanced. Its memory stays as it is.
     pub(crate) fn take(&mut self) -> Option<Ready> {
         self.outstanding.take()
+    }
+
+    /// Puts it back: it could not be advanced.
+    pub(crate) fn put_back(&mut self, ready: Ready) {
+        self.outstanding = Some(ready);
     }
 
     /// Empties the Ready whose memory is no longer valid: a program that looks at it all the same
@@ -101,32 +123,34 @@ impl ReadyMemory {
         self.heads[self.current].ready = raftcore_ready::EMPTY;
     }
 
-    /// Puts it back: it could not be advanced.
-    pub(crate) fn put_back(&mut self, ready: Ready) {
-        self.outstanding = Some(ready);
-    }
-
-    /// Makes a new Ready the outstanding one, and returns its address.
-    pub(crate) fn fill(&mut self, ready: Ready) -> *const raftcore_ready {
+    fn fill(&mut self, ready: Ready, forms: u32, awaited: &mut Awaited) -> *const raftcore_ready {
         self.current = 1 - self.current;
-        self.persisted = false;
-        let arrays = &mut self.arrays;
-        arrays.reserve(&ready, self.forms);
-        let entries = arrays.add_entries(&ready.entries);
-        let committed = arrays.add_entries(&ready.committed);
-        let messages = arrays.add_messages(&ready.messages, self.forms);
-        let messages_after_sync = arrays.add_messages(&ready.messages_after_sync, self.forms);
-        arrays.add_read_states(&ready);
+        self.persisted = 0;
         let head = &mut *self.heads[self.current];
         head.fill(&ready);
+        let arrays = &mut self.arrays;
+        arrays.reserve(&ready, forms);
+        let entries = arrays.add_entries(&ready.entries);
+        let committed = arrays.add_entries(&ready.committed);
+        let messages = arrays.add_messages(&ready.messages);
+        // One of the two is empty, as the node persists.
+        let mut messages_after_sync = arrays.add_messages(&ready.messages_after_sync);
+        let mut messages_after_apply = raftcore_messages::of(&[]);
+        if ready.append.is_some() || ready.apply.is_some() {
+            let snapshot = head.snapshot.address();
+            let mut work = Work { awaited, snapshot, committed };
+            (messages_after_sync, messages_after_apply) =
+                arrays.add_storage_work(&ready, &mut work);
+        }
         head.ready = raftcore_ready {
             number: ready.number(),
             entries,
             committed,
             messages,
             messages_after_sync,
-            read_states: raftcore_read_states::of(&arrays.read_states),
+            read_states: raftcore_read_states::of(arrays.add_read_states(&ready)),
             must_sync: ready.must_sync.into(),
+            messages_after_apply,
             ..head.pointers(&ready)
         };
         self.outstanding = Some(ready);
@@ -172,78 +196,4 @@ impl Head {
             ..raftcore_ready::EMPTY
         }
     }
-}
-
-impl Arrays {
-    /// Empties the arrays and makes room for everything, so that nothing moves while pointers are
-    /// taken.
-    fn reserve(&mut self, ready: &Ready, forms: u32) {
-        let both = || ready.messages.iter().chain(&ready.messages_after_sync);
-        let mut entries = ready.entries.len() + ready.committed.len();
-        let mut snapshots = 0;
-        if forms & RAFTCORE_FORM_FIELDS != 0 {
-            entries +=
-                both().filter_map(raftcore_message::entries_of).map(Entries::len).sum::<usize>();
-            snapshots = both().filter(|m| matches!(m.body, Body::Snapshot(_))).count();
-        }
-        clear_for(&mut self.entries, entries);
-        clear_for(&mut self.snapshots, snapshots);
-        clear_for(&mut self.messages, ready.messages.len() + ready.messages_after_sync.len());
-        clear_for(&mut self.read_states, ready.read_states.len());
-        self.encoded.clear();
-        self.encoded_ends.clear();
-        if forms & RAFTCORE_FORM_ENCODED != 0 {
-            for message in both() {
-                wire::encode_into(message, &mut self.encoded);
-                self.encoded_ends.push(self.encoded.len());
-            }
-        }
-    }
-
-    fn add_entries(&mut self, entries: &Entries) -> raftcore_entries {
-        let start = self.entries.len();
-        self.entries.extend(entries.slices().flatten().map(raftcore_entry::of));
-        raftcore_entries::of(&self.entries[start..])
-    }
-
-    fn add_messages(&mut self, messages: &[Message], forms: u32) -> raftcore_messages {
-        let start = self.messages.len();
-        for message in messages {
-            let mut view = raftcore_message::of(message);
-            let number = self.messages.len();
-            if let Some(end) = self.encoded_ends.get(number) {
-                let before = number.checked_sub(1).map_or(0, |last| self.encoded_ends[last]);
-                view.encoded = raftcore_slice::of(&self.encoded[before..*end]);
-            }
-            if forms & RAFTCORE_FORM_FIELDS != 0 {
-                self.add_fields(&mut view, message);
-            }
-            self.messages.push(view);
-        }
-        raftcore_messages::of(&self.messages[start..])
-    }
-
-    /// What is not a number.
-    fn add_fields(&mut self, view: &mut raftcore_message, message: &Message) {
-        view.context = raftcore_message::context_of(message);
-        if let Some(entries) = raftcore_message::entries_of(message) {
-            view.entries = self.add_entries(entries);
-        }
-        if let Body::Snapshot(snapshot) = &message.body {
-            self.snapshots.push(SnapshotView::of(snapshot));
-            view.snapshot = self.snapshots.last().map_or(ptr::null(), SnapshotView::address);
-        }
-    }
-
-    fn add_read_states(&mut self, ready: &Ready) {
-        self.read_states.extend(ready.read_states.iter().map(|state| raftcore_read_state {
-            index: state.index.0,
-            context: raftcore_slice::of(&state.context),
-        }));
-    }
-}
-
-fn clear_for<T>(array: &mut Vec<T>, count: usize) {
-    array.clear();
-    array.reserve(count);
 }

@@ -20,14 +20,15 @@ pub(crate) unsafe trait Growing: Copy {
     const FIRST_SIZE: usize = size_of::<Self>();
 }
 
-/// Declares structs that grow and have not grown yet.
+/// Declares structs that grow; `since` names the first field that is newer than the first release.
 macro_rules! sized {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident $(since $field:ident)?),+ $(,)?) => {
         $(
             // SAFETY: `repr(C)`, begins with struct_size, has integers and pointers only, and no
             // padding, as `layout` asserts.
             unsafe impl $crate::sized::Growing for $name {
                 const NAME: &'static str = stringify!($name);
+                $(const FIRST_SIZE: usize = std::mem::offset_of!($name, $field);)?
             }
         )+
     };
@@ -113,7 +114,8 @@ unsafe fn check<T: Growing>(ptr: *const T, name: &str) -> Result<usize, Failure>
     }
     // SAFETY: as promised by the caller.
     let size = unsafe { ptr.cast::<usize>().read() };
-    if !(T::FIRST_SIZE..=SIZE_MAX).contains(&size) {
+    let is_whole = size.is_multiple_of(align_of::<T>());
+    if !(T::FIRST_SIZE..=SIZE_MAX).contains(&size) || !is_whole {
         return Err(wrong_size::<T>(name, size));
     }
     Ok(size)
@@ -131,8 +133,8 @@ pub(crate) fn switch(number: u32, name: &str) -> Result<bool, Failure> {
 /// What to say of a struct_size that cannot be.
 pub(crate) fn wrong_size<T: Growing>(name: &str, size: usize) -> Failure {
     let (first, own) = (T::FIRST_SIZE, size_of::<T>());
-    let what = if size < first {
-        format!("at least {first} is needed: was it set to sizeof({})?", T::NAME)
+    let what = if size < first || !size.is_multiple_of(align_of::<T>()) {
+        format!("it was {first} in the first release: was it set to sizeof({})?", T::NAME)
     } else {
         format!("the library knows {own} bytes of it, and beyond them it is not zero")
     };
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!((newer.old, newer.new), (1, 2));
         assert_eq!(read_from(&[size(4), 1, 2, 3]), Err(RAFTCORE_ERR_STRUCT_SIZE));
         assert_eq!(read_from(&[size(1)]), Err(RAFTCORE_ERR_STRUCT_SIZE));
+        assert_eq!(read_from(&[size(2) + 4, 1, 2]), Err(RAFTCORE_ERR_STRUCT_SIZE));
         assert_eq!(read_from(&[0xdead_beef_dead]), Err(RAFTCORE_ERR_STRUCT_SIZE));
         assert_ne!(RAFTCORE_ERR_STRUCT_SIZE, RAFTCORE_OK);
     }

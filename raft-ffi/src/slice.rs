@@ -2,13 +2,14 @@
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ptr;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::error::Failure;
-use crate::status::RAFTCORE_ERR_TOO_LARGE;
+use crate::status::{RAFTCORE_ERR_MISUSE, RAFTCORE_ERR_STRUCT_SIZE, RAFTCORE_ERR_TOO_LARGE};
 
 /// Bytes that belong to somebody else. The pair (NULL, 0) is an empty slice. Never grows.
 #[repr(C)]
@@ -112,6 +113,37 @@ pub(crate) unsafe fn array<'a, T>(
     Ok(unsafe { std::slice::from_raw_parts(items, count) })
 }
 
+/// An array of a program's whose elements may be longer than this library knows them.
+///
+/// # Safety
+/// `(NULL, 0)`, or `items` points to `count` valid elements, `stride` bytes apart, that stay as
+/// they are for `'a`.
+pub(crate) unsafe fn strided<'a, T: Copy>(
+    items: *const T,
+    count: usize,
+    stride: usize,
+    name: &str,
+    type_name: &str,
+) -> Result<Cow<'a, [T]>, Failure> {
+    if count == 0 {
+        return Ok(Cow::Borrowed(&[]));
+    }
+    if stride < size_of::<T>() || !stride.is_multiple_of(align_of::<T>()) {
+        let text = format!("{name}->stride is {stride}: set it to sizeof({type_name})");
+        return Err(Failure::new(RAFTCORE_ERR_STRUCT_SIZE, text));
+    }
+    if stride == size_of::<T>() {
+        // SAFETY: as promised by the caller.
+        return unsafe { array(items, count, name) }.map(Cow::Borrowed);
+    }
+    // SAFETY: as promised by the caller; the bytes are not read here.
+    let bytes = unsafe { array(items.cast::<u8>(), count.saturating_mul(stride), name) }?;
+    let first = bytes.as_ptr();
+    // SAFETY: `at` is below the count, and the stride keeps what is aligned aligned.
+    let element = |at: usize| unsafe { first.add(at.saturating_mul(stride)).cast::<T>().read() };
+    Ok((0..count).map(element).collect())
+}
+
 /// Bytes of a program's, copied.
 ///
 /// # Safety
@@ -140,21 +172,53 @@ pub(crate) unsafe fn copy_many(
     name: &str,
 ) -> Result<Vec<Bytes>, Failure> {
     // SAFETY: as promised by the caller.
-    let slices = unsafe { array(slices, count, name) }?;
-    let mut block = BytesMut::with_capacity(total_len(slices, name)?);
+    let (slices, mut block) = unsafe {
+        let slices = array(slices, count, name)?;
+        (slices, gather(slices.iter().copied(), name)?)
+    };
+    Ok(slices.iter().map(|slice| block.split_to(slice.len)).collect())
+}
+
+/// Many slices of a program's, copied into one block of memory, one behind the other.
+///
+/// # Safety
+/// As for [`array`], for each slice.
+pub(crate) unsafe fn gather(
+    slices: impl Iterator<Item = raftcore_slice> + Clone,
+    name: &str,
+) -> Result<Bytes, Failure> {
+    let total = slices.clone().try_fold(0usize, |sum, slice| sum.checked_add(slice.len));
+    let Some(total) = total.filter(|total| *total <= isize::MAX as usize) else {
+        let text = format!("{name}: no memory holds all of it");
+        return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
+    };
+    let mut block = BytesMut::with_capacity(total);
     for slice in slices {
         // SAFETY: as promised by the caller.
         block.extend_from_slice(unsafe { array(slice.data, slice.len, name) }?);
     }
-    let mut block = block.freeze();
-    Ok(slices.iter().map(|slice| block.split_to(slice.len)).collect())
+    Ok(block.freeze())
 }
 
-fn total_len(slices: &[raftcore_slice], name: &str) -> Result<usize, Failure> {
-    let total = slices.iter().try_fold(0usize, |sum, slice| sum.checked_add(slice.len));
-    total.filter(|total| *total <= isize::MAX as usize).ok_or_else(|| {
-        Failure::new(RAFTCORE_ERR_TOO_LARGE, format!("{name}: no memory holds all of it"))
-    })
+/// Pieces of a program's that lie one behind the other, copied in one block that they share.
+///
+/// # Safety
+/// As for [`array`], for the bytes and for the lengths.
+pub(crate) unsafe fn copy_packed(
+    bytes: *const c_void,
+    len: usize,
+    lengths: *const u64,
+    count: usize,
+) -> Result<Vec<Bytes>, Failure> {
+    // SAFETY: as promised by the caller.
+    let (lengths, mut block) =
+        unsafe { (array(lengths, count, "lengths")?, copy(bytes, len, "bytes")?) };
+    let total = lengths.iter().try_fold(0u64, |sum, length| sum.checked_add(*length));
+    if total != Some(len as u64) {
+        let text = format!("the sum of lengths is not len, which is {len}");
+        return Err(Failure::new(RAFTCORE_ERR_MISUSE, text));
+    }
+    Ok(lengths.iter().map(|length| block.split_to(*length as usize)).collect())
 }
 
 /// Ids of a program's, copied.
@@ -206,6 +270,19 @@ mod tests {
             assert!(array::<u8>(ptr::null(), 0, "it").is_ok_and(<[u8]>::is_empty));
             assert!(array::<u8>(ptr::null(), 1, "it").is_err());
             assert!(array::<u64>(ptr::dangling(), usize::MAX / 8, "it").is_err());
+        }
+    }
+
+    #[test]
+    fn packed_pieces_fill_their_block_exactly() {
+        let cut = |lengths: &[u64]| {
+            let bytes = b"abc";
+            // SAFETY: constants and their lengths.
+            unsafe { copy_packed(bytes.as_ptr().cast(), 3, lengths.as_ptr(), lengths.len()) }
+        };
+        assert_eq!(cut(&[2, 0, 1]).unwrap(), ["ab", "", "c"]);
+        for wrong in [&[2][..], &[2, 2], &[], &[u64::MAX, 4]] {
+            assert_eq!(cut(wrong).unwrap_err().status(), RAFTCORE_ERR_MISUSE);
         }
     }
 

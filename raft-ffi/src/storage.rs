@@ -17,6 +17,7 @@ use crate::backend::Backend;
 use crate::entry::{self, raftcore_entries, raftcore_hard_state};
 use crate::error::{Failure, raftcore_error};
 use crate::membership::{self, raftcore_conf_state};
+use crate::sized;
 use crate::slice::{self, Out};
 use crate::snapshot::{self, raftcore_snapshot};
 use crate::status::raftcore_status;
@@ -60,6 +61,24 @@ pub unsafe extern "C" fn raftcore_storage_destroy(storage: *mut raftcore_storage
             drop(unsafe { Box::from_raw(storage) });
         }
     });
+}
+
+/// Lets several nodes use the storage at a time (1) or refuses a second one (0, the default). For
+/// programs that make a new node on the storage of one that they have not destroyed and do not
+/// use any more, as a garbage-collected language has it. Two nodes that both run would ruin each
+/// other's log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_storage_set_shared(
+    storage: *mut raftcore_storage,
+    shared: u32,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        let shared = sized::switch(shared, "shared")?;
+        // SAFETY: the caller's promise for `storage`.
+        unsafe { of(storage) }?.set_shared(shared);
+        Ok(())
+    })
 }
 
 /// Appends entries, which must be consecutive. They replace what is there from their first index

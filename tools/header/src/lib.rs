@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// The source files of raft-ffi that declare something for C, in the order of the header: a type
 /// stands before its first use.
-pub const CHAPTERS: [&str; 17] = [
+pub const CHAPTERS: [&str; 19] = [
     "version",
     "status",
     "error",
@@ -23,8 +23,10 @@ pub const CHAPTERS: [&str; 17] = [
     "storage",
     "storage_callbacks",
     "node",
+    "step",
     "propose",
     "ready",
+    "async_writes",
     "poll",
     "inspect",
     "log",

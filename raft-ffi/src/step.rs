@@ -1,0 +1,127 @@
+//! Messages in.
+//!
+//! What came from a peer is handed in as it came, one message or many in one call. A message that
+//! is refused is RAFTCORE_ERR_REFUSED and changes nothing: whatever the bytes, they cannot harm
+//! the node.
+
+#![allow(non_camel_case_types, reason = "the names are those of the C header")]
+
+use std::ffi::c_void;
+
+use raftcore::Node;
+use raftcore::wire::schema;
+
+use crate::backend::Backend;
+use crate::error::{Failure, raftcore_error};
+use crate::handle::{self, Handle};
+use crate::message::raftcore_messages;
+use crate::message_in;
+use crate::node::raftcore_node;
+use crate::slice::{self, raftcore_slice};
+use crate::status::{RAFTCORE_OK, raftcore_status};
+
+/// Hands in an encoded message that came from a peer. The bytes are copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_step(
+    node: *mut raftcore_node,
+    message: *const c_void,
+    len: usize,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, message) = unsafe { (handle::of(node)?, slice::copy(message, len, "message")?) };
+        node.call(|state| Ok(state.core.step_encoded(message)?))
+    })
+}
+
+/// Hands in count encoded messages in one call. The bytes are copied. Each is tried, whatever
+/// became of those before it. Returns RAFTCORE_OK when all were taken, otherwise the status of the
+/// first that was not. The status of each is written to statuses, an array of count or NULL, in
+/// either case.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_step_many(
+    node: *mut raftcore_node,
+    messages: *const raftcore_slice,
+    count: usize,
+    statuses: *mut raftcore_status,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, messages) =
+            unsafe { (handle::of(node)?, slice::copy_many(messages, count, "messages")?) };
+        // SAFETY: as above: `statuses` is NULL or an array of `count`.
+        unsafe { step_each(node, messages, statuses, Node::step_encoded) }
+    })
+}
+
+/// As raftcore_node_step_many, with the messages one behind the other in len bytes: lengths, an
+/// array of count, says how long each is, and their sum must be len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_step_packed(
+    node: *mut raftcore_node,
+    bytes: *const c_void,
+    len: usize,
+    lengths: *const u64,
+    count: usize,
+    statuses: *mut raftcore_status,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, messages) =
+            unsafe { (handle::of(node)?, slice::copy_packed(bytes, len, lengths, count)?) };
+        // SAFETY: as above: `statuses` is NULL or an array of `count`.
+        unsafe { step_each(node, messages, statuses, Node::step_encoded) }
+    })
+}
+
+/// Hands in messages as structs: for members in one process, and for a transport that has a format
+/// of its own. stride is sizeof(raftcore_message). Everything they point to is copied; encoded is
+/// not looked at, response_number must be zero. Otherwise as raftcore_node_step_many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_step_messages(
+    node: *mut raftcore_node,
+    messages: *const raftcore_messages,
+    statuses: *mut raftcore_status,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, messages) =
+            unsafe { (handle::of(node)?, message_in::copy_all(messages, "messages")?) };
+        // SAFETY: as above: `statuses` is NULL or an array of as many.
+        unsafe { step_each(node, messages, statuses, step_flat) }
+    })
+}
+
+/// A message that came as a struct.
+fn step_flat(node: &mut Node<Backend>, flat: schema::Message) -> Result<(), raftcore::Error> {
+    node.step(flat.try_into().map_err(raftcore::Error::Refused)?)
+}
+
+/// Steps each message, and says of each what became of it.
+///
+/// # Safety
+/// `statuses` is NULL or an array of as many as there are messages.
+unsafe fn step_each<T>(
+    node: &Handle,
+    messages: Vec<T>,
+    statuses: *mut raftcore_status,
+    step: impl Fn(&mut Node<Backend>, T) -> Result<(), raftcore::Error>,
+) -> Result<(), Failure> {
+    node.call(|state| {
+        let mut first = None;
+        for (number, message) in messages.into_iter().enumerate() {
+            let result = step(&mut state.core, message).map_err(Failure::from);
+            if !statuses.is_null() {
+                let status = result.as_ref().map_or_else(Failure::status, |()| RAFTCORE_OK);
+                // SAFETY: the caller's promise.
+                unsafe { statuses.add(number).write(status) }
+            }
+            first = first.or(result.err());
+        }
+        first.map_or(Ok(()), Err)
+    })
+}
