@@ -404,6 +404,32 @@ typedef struct raftcore_hard_state {
     uint64_t commit;
 } raftcore_hard_state;
 
+/// Encodes an entry as raftpb.Entry, for a log on disk. The caller owns the buffer and frees it
+/// with raftcore_buffer_free.
+raftcore_status raftcore_entry_encode(const raftcore_entry *entry,
+                                      raftcore_buffer *out,
+                                      raftcore_error *error);
+
+/// Decodes count encoded entries, for a program that reads its log at start and gives it to
+/// raftcore_storage_append. The caller owns them and frees them with raftcore_entries_destroy.
+/// Fails with RAFTCORE_ERR_REFUSED when one of them is no entry.
+raftcore_status raftcore_entries_decode(const raftcore_slice *encoded,
+                                        size_t count,
+                                        raftcore_entries **out,
+                                        raftcore_error *error);
+
+/// Encodes a hard state as raftpb.HardState. The caller owns the buffer and frees it with
+/// raftcore_buffer_free.
+raftcore_status raftcore_hard_state_encode(const raftcore_hard_state *hard_state,
+                                           raftcore_buffer *out,
+                                           raftcore_error *error);
+
+/// Decodes a hard state. Fails with RAFTCORE_ERR_REFUSED when the bytes are none.
+raftcore_status raftcore_hard_state_decode(const void *data,
+                                           size_t len,
+                                           raftcore_hard_state *out,
+                                           raftcore_error *error);
+
 /// Frees entries that a call returned for the caller to own. NULL is allowed.
 void raftcore_entries_destroy(raftcore_entries *entries);
 
@@ -660,8 +686,10 @@ typedef struct raftcore_messages {
     size_t stride;
 } raftcore_messages;
 
-/// Writes the kind of an encoded message to kind: for a server that admits some kinds only. Fails
-/// with RAFTCORE_ERR_REFUSED when the bytes are no message.
+/// Writes the kind of an encoded message to kind: for a server that admits some kinds only, or
+/// sends some on connections of their own. It looks no further than it must and copies nothing:
+/// bytes that raftcore_node_step refuses may have a kind. Fails with RAFTCORE_ERR_REFUSED when
+/// they have none.
 raftcore_status raftcore_message_kind_of(const void *data,
                                          size_t len,
                                          raftcore_message_kind *kind,
@@ -673,6 +701,13 @@ raftcore_status raftcore_message_kind_of(const void *data,
 raftcore_status raftcore_message_decode(const void *data,
                                         size_t len,
                                         raftcore_message **out,
+                                        raftcore_error *error);
+
+/// Encodes a message that stands in a struct, for a program that changed one or made its own.
+/// What its encoded says is not looked at. The caller owns the buffer and frees it with
+/// raftcore_buffer_free. Fails with RAFTCORE_ERR_REFUSED when no message is like that.
+raftcore_status raftcore_message_encode(const raftcore_message *message,
+                                        raftcore_buffer *out,
                                         raftcore_error *error);
 
 /// Frees a message that a call returned for the caller to own. NULL is allowed.
@@ -1194,7 +1229,8 @@ raftcore_status raftcore_node_propose_conf_change(raftcore_node *node,
                                                   raftcore_error *error);
 
 /// As raftcore_node_propose_conf_change, with a change that is encoded already: kind is the kind
-/// of entry that it is to be, data what raftcore_conf_change_encode wrote.
+/// of entry that it is to be, data what raftcore_conf_change_encode wrote. RAFTCORE_ERR_REFUSED
+/// when the bytes are no change.
 raftcore_status raftcore_node_propose_conf_change_entry(raftcore_node *node,
                                                         raftcore_entry_kind kind,
                                                         const void *data,
@@ -1648,6 +1684,97 @@ raftcore_status raftcore_node_set_log(raftcore_node *node,
                                       void *user_data,
                                       raftcore_finalizer_fn finalizer,
                                       raftcore_error *error);
+
+/* ------------------------------------------------------------------------------------------------
+ * Texts.
+ *
+ * For logs and for debugging. The texts of kinds and roles are constant: never NULL, not to be
+ * freed, "unknown" for a number that has none. The others come in a buffer that the caller owns
+ * and frees with raftcore_buffer_free. They are the forms that etcd's raft uses and that the
+ * scenarios of this library are written in.
+ * --------------------------------------------------------------------------------------------- */
+
+/// The name of a role, for example "StateFollower".
+const char *raftcore_role_text(raftcore_role role);
+
+/// The name of a progress state, for example "StateReplicate".
+const char *raftcore_progress_state_text(raftcore_progress_state state);
+
+/// The name of a message kind, for example "MsgApp"; also of kinds that never leave a node.
+const char *raftcore_message_kind_text(raftcore_message_kind kind);
+
+/// Describes a node on one line, and on a leader each member on one more: what
+/// raftcore_node_details says, for example
+///
+///     1 StateLeader Term:2 Vote:1 Commit:5 Lead:1 Applied:5 Log:1-6
+///     2: StateReplicate match=5 next=6
+///
+/// Works on a faulted node too, and says why it is.
+raftcore_status raftcore_node_describe(const raftcore_node *node,
+                                       raftcore_buffer *out,
+                                       raftcore_error *error);
+
+/// Describes entries, one a line, for example
+///
+///     1/4 EntryNormal "x"
+///     1/5 EntryConfChangeV2 v3 r1
+raftcore_status raftcore_entries_describe(const raftcore_entries *entries,
+                                          raftcore_buffer *out,
+                                          raftcore_error *error);
+
+/// Describes a hard state, for example "Term:1 Vote:2 Commit:4".
+raftcore_status raftcore_hard_state_describe(const raftcore_hard_state *hard_state,
+                                             raftcore_buffer *out,
+                                             raftcore_error *error);
+
+/// Describes a membership, for example
+/// "Voters:[1 2] VotersOutgoing:[] Learners:[3] LearnersNext:[] AutoLeave:false".
+raftcore_status raftcore_conf_state_describe(const raftcore_conf_state *conf_state,
+                                             raftcore_buffer *out,
+                                             raftcore_error *error);
+
+/// Describes a snapshot without its data: index, term and membership.
+raftcore_status raftcore_snapshot_describe(const raftcore_snapshot *snapshot,
+                                           raftcore_buffer *out,
+                                           raftcore_error *error);
+
+/// Describes a membership change, for example
+/// "transition:ConfChangeTransitionAuto changes:{type:ConfChangeAddNode node_id:2}".
+raftcore_status raftcore_conf_change_describe(const raftcore_conf_change *change,
+                                              raftcore_buffer *out,
+                                              raftcore_error *error);
+
+/* ------------------------------------------------------------------------------------------------
+ * Initialisers.
+ *
+ * Values to begin with: everything zero or empty, sizes and strides set.
+ *
+ *     raftcore_error error = RAFTCORE_ERROR_INIT;
+ *     raftcore_conf_change change = RAFTCORE_CONF_CHANGE_INIT;
+ * --------------------------------------------------------------------------------------------- */
+
+#define RAFTCORE_SLICE_INIT {NULL, 0}
+#define RAFTCORE_IDS_INIT {NULL, 0}
+#define RAFTCORE_BUFFER_INIT {NULL, 0, NULL}
+#define RAFTCORE_ERROR_INIT {sizeof(raftcore_error), 0, 0, {0}}
+#define RAFTCORE_ENTRIES_INIT {NULL, 0, sizeof(raftcore_entry)}
+#define RAFTCORE_MESSAGE_INIT \
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, RAFTCORE_SLICE_INIT, RAFTCORE_SLICE_INIT, \
+     RAFTCORE_ENTRIES_INIT, NULL, 0}
+#define RAFTCORE_MESSAGES_INIT {NULL, 0, sizeof(raftcore_message)}
+#define RAFTCORE_CONF_STATE_INIT \
+    {sizeof(raftcore_conf_state), RAFTCORE_IDS_INIT, RAFTCORE_IDS_INIT, RAFTCORE_IDS_INIT, \
+     RAFTCORE_IDS_INIT, 0, 0}
+#define RAFTCORE_CONF_CHANGE_INIT \
+    {sizeof(raftcore_conf_change), 0, 0, NULL, 0, RAFTCORE_SLICE_INIT, 0}
+#define RAFTCORE_SNAPSHOT_INIT {sizeof(raftcore_snapshot), 0, 0, NULL, RAFTCORE_SLICE_INIT}
+#define RAFTCORE_STORAGE_CALLBACKS_INIT \
+    {sizeof(raftcore_storage_callbacks), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+#define RAFTCORE_PROPOSED_INIT {sizeof(raftcore_proposed), 0, 0, 0, 0, 0, 0}
+#define RAFTCORE_NODE_STATE_INIT \
+    {sizeof(raftcore_node_state), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define RAFTCORE_METRICS_INIT \
+    {sizeof(raftcore_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, {0}}
 
 /* ------------------------------------------------------------------------------------------------
  * Walking through arrays.

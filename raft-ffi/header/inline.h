@@ -1,4 +1,36 @@
 /* ------------------------------------------------------------------------------------------------
+ * Initialisers.
+ *
+ * Values to begin with: everything zero or empty, sizes and strides set.
+ *
+ *     raftcore_error error = RAFTCORE_ERROR_INIT;
+ *     raftcore_conf_change change = RAFTCORE_CONF_CHANGE_INIT;
+ * --------------------------------------------------------------------------------------------- */
+
+#define RAFTCORE_SLICE_INIT {NULL, 0}
+#define RAFTCORE_IDS_INIT {NULL, 0}
+#define RAFTCORE_BUFFER_INIT {NULL, 0, NULL}
+#define RAFTCORE_ERROR_INIT {sizeof(raftcore_error), 0, 0, {0}}
+#define RAFTCORE_ENTRIES_INIT {NULL, 0, sizeof(raftcore_entry)}
+#define RAFTCORE_MESSAGE_INIT \
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, RAFTCORE_SLICE_INIT, RAFTCORE_SLICE_INIT, \
+     RAFTCORE_ENTRIES_INIT, NULL, 0}
+#define RAFTCORE_MESSAGES_INIT {NULL, 0, sizeof(raftcore_message)}
+#define RAFTCORE_CONF_STATE_INIT \
+    {sizeof(raftcore_conf_state), RAFTCORE_IDS_INIT, RAFTCORE_IDS_INIT, RAFTCORE_IDS_INIT, \
+     RAFTCORE_IDS_INIT, 0, 0}
+#define RAFTCORE_CONF_CHANGE_INIT \
+    {sizeof(raftcore_conf_change), 0, 0, NULL, 0, RAFTCORE_SLICE_INIT, 0}
+#define RAFTCORE_SNAPSHOT_INIT {sizeof(raftcore_snapshot), 0, 0, NULL, RAFTCORE_SLICE_INIT}
+#define RAFTCORE_STORAGE_CALLBACKS_INIT \
+    {sizeof(raftcore_storage_callbacks), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+#define RAFTCORE_PROPOSED_INIT {sizeof(raftcore_proposed), 0, 0, 0, 0, 0, 0}
+#define RAFTCORE_NODE_STATE_INIT \
+    {sizeof(raftcore_node_state), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define RAFTCORE_METRICS_INIT \
+    {sizeof(raftcore_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, {0}}
+
+/* ------------------------------------------------------------------------------------------------
  * Walking through arrays.
  *
  * _at finds an element: i counts from 0 and is below count. _next finds the one after an element,

@@ -3,14 +3,15 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
 use std::borrow::Cow;
+use std::ffi::c_void;
 use std::ptr;
 
-use raftcore::{Entries, Entry, EntryKind, HardState, Index, NodeId, Term};
+use raftcore::{Entries, Entry, EntryKind, HardState, Index, NodeId, Term, wire};
 
-use crate::error::Failure;
+use crate::error::{Failure, raftcore_error};
 use crate::owned;
-use crate::slice::{self, raftcore_slice};
-use crate::status::RAFTCORE_ERR_ID;
+use crate::slice::{self, Out, raftcore_buffer, raftcore_slice};
+use crate::status::{RAFTCORE_ERR_ID, raftcore_status};
 
 /// What the data of an entry is.
 pub type raftcore_entry_kind = i32;
@@ -60,6 +61,74 @@ pub struct raftcore_hard_state {
     pub vote: u64,
     /// The highest index known to be committed.
     pub commit: u64,
+}
+
+/// Encodes an entry as raftpb.Entry, for a log on disk. The caller owns the buffer and frees it
+/// with raftcore_buffer_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_entry_encode(
+    entry: *const raftcore_entry,
+    out: *mut raftcore_buffer,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (entry, out) = unsafe { (copy(entry, "entry")?, Out::required(out, "out")?) };
+        out.write(raftcore_buffer::owning(wire::encode_entry(&entry)));
+        Ok(())
+    })
+}
+
+/// Decodes count encoded entries, for a program that reads its log at start and gives it to
+/// raftcore_storage_append. The caller owns them and frees them with raftcore_entries_destroy.
+/// Fails with RAFTCORE_ERR_REFUSED when one of them is no entry.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_entries_decode(
+    encoded: *const raftcore_slice,
+    count: usize,
+    out: *mut *mut raftcore_entries,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (encoded, out) =
+            unsafe { (slice::copy_many(encoded, count, "encoded")?, Out::required(out, "out")?) };
+        let entries = encoded.into_iter().map(wire::decode_entry).collect::<Result<Vec<_>, _>>()?;
+        out.write(give(entries.into()));
+        Ok(())
+    })
+}
+
+/// Encodes a hard state as raftpb.HardState. The caller owns the buffer and frees it with
+/// raftcore_buffer_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_hard_state_encode(
+    hard_state: *const raftcore_hard_state,
+    out: *mut raftcore_buffer,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (state, out) = unsafe { (copy_hard_state(hard_state)?, Out::required(out, "out")?) };
+        out.write(raftcore_buffer::owning(wire::encode_hard_state(&state)));
+        Ok(())
+    })
+}
+
+/// Decodes a hard state. Fails with RAFTCORE_ERR_REFUSED when the bytes are none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_hard_state_decode(
+    data: *const c_void,
+    len: usize,
+    out: *mut raftcore_hard_state,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for `out` and (data, len).
+        let (out, data) = unsafe { (Out::required(out, "out")?, slice::copy(data, len, "data")?) };
+        out.write(wire::decode_hard_state(data)?.into());
+        Ok(())
+    })
 }
 
 /// Frees entries that a call returned for the caller to own. NULL is allowed.
@@ -180,6 +249,20 @@ impl From<HardState> for raftcore_hard_state {
     fn from(state: HardState) -> Self {
         Self { term: state.term.0, vote: NodeId::or_zero(state.vote), commit: state.commit.0 }
     }
+}
+
+/// A hard state of a program's, copied.
+///
+/// # Safety
+/// `ptr` is NULL or points to a hard state.
+pub(crate) unsafe fn copy_hard_state(
+    ptr: *const raftcore_hard_state,
+) -> Result<HardState, Failure> {
+    if ptr.is_null() {
+        return Err(Failure::null("hard_state"));
+    }
+    // SAFETY: as promised by the caller.
+    hard_state(unsafe { ptr.read() })
 }
 
 /// A hard state of a program's.

@@ -35,6 +35,7 @@ mod journal;
 #[cfg(test)]
 mod layout;
 mod message_in;
+mod message_scan;
 mod owned;
 mod readiness;
 mod ready_arrays;
@@ -42,6 +43,7 @@ mod ready_memory;
 
 pub mod async_writes;
 pub mod config;
+pub mod describe;
 pub mod entry;
 pub mod error;
 pub mod inspect;

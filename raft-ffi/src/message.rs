@@ -17,6 +17,8 @@ use raftcore::{Body, Entries, Message, NodeId, describe};
 
 use crate::entry::{raftcore_entries, raftcore_entry};
 use crate::error::raftcore_error;
+use crate::message_in;
+use crate::message_scan;
 use crate::owned;
 use crate::slice::{self, Out, raftcore_buffer, raftcore_slice};
 use crate::snapshot::{SnapshotView, raftcore_snapshot};
@@ -114,8 +116,10 @@ pub struct raftcore_messages {
     pub stride: usize,
 }
 
-/// Writes the kind of an encoded message to kind: for a server that admits some kinds only. Fails
-/// with RAFTCORE_ERR_REFUSED when the bytes are no message.
+/// Writes the kind of an encoded message to kind: for a server that admits some kinds only, or
+/// sends some on connections of their own. It looks no further than it must and copies nothing:
+/// bytes that raftcore_node_step refuses may have a kind. Fails with RAFTCORE_ERR_REFUSED when
+/// they have none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_message_kind_of(
     data: *const c_void,
@@ -126,9 +130,8 @@ pub unsafe extern "C" fn raftcore_message_kind_of(
     guard!(error, {
         // SAFETY: the caller's promises for `kind` and (data, len).
         let (out, data) =
-            unsafe { (Out::required(kind, "kind")?, slice::copy(data, len, "data")?) };
-        let message = wire::decode(data).map_err(raftcore::Error::from)?;
-        out.write(message.body.kind() as i32);
+            unsafe { (Out::required(kind, "kind")?, slice::array(data.cast(), len, "data")?) };
+        out.write(message_scan::kind_of(data).map_err(raftcore::Error::from)? as i32);
         Ok(())
     })
 }
@@ -148,6 +151,25 @@ pub unsafe extern "C" fn raftcore_message_decode(
         let (out, data) = unsafe { (Out::required(out, "out")?, slice::copy(data, len, "data")?) };
         let message = wire::decode(data.clone()).map_err(raftcore::Error::from)?;
         out.write(owned::give(Backing::new(message, data), Backing::view));
+        Ok(())
+    })
+}
+
+/// Encodes a message that stands in a struct, for a program that changed one or made its own.
+/// What its encoded says is not looked at. The caller owns the buffer and frees it with
+/// raftcore_buffer_free. Fails with RAFTCORE_ERR_REFUSED when no message is like that.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_message_encode(
+    message: *const raftcore_message,
+    out: *mut raftcore_buffer,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (flat, out) =
+            unsafe { (message_in::copy(message, "message")?, Out::required(out, "out")?) };
+        let message = Message::try_from(flat).map_err(raftcore::Error::from)?;
+        out.write(raftcore_buffer::owning(wire::encode(&message)));
         Ok(())
     })
 }

@@ -27,15 +27,20 @@ pub(crate) unsafe fn copy_all(
         let array = ptr.read();
         let (items, count, stride) = (array.items, array.count, array.stride);
         let views = slice::strided(items, count, stride, name, "raftcore_message")?;
-        views.iter().map(|view| copy(view)).collect()
+        views.iter().map(|view| copy(view, name)).collect()
     }
 }
 
 /// A message of a program's, copied.
 ///
 /// # Safety
-/// All that it points to is valid.
-pub(crate) unsafe fn copy(view: &raftcore_message) -> Result<schema::Message, Failure> {
+/// `ptr` is NULL, or points to a message, and all that it points to is valid.
+pub(crate) unsafe fn copy(
+    ptr: *const raftcore_message,
+    name: &str,
+) -> Result<schema::Message, Failure> {
+    // SAFETY: as promised by the caller.
+    let Some(view) = (unsafe { ptr.as_ref() }) else { return Err(Failure::null(name)) };
     if view.response_number != 0 {
         return Err(Failure::number("response_number", view.response_number));
     }

@@ -152,7 +152,8 @@ pub unsafe extern "C" fn raftcore_node_propose_conf_change(
 }
 
 /// As raftcore_node_propose_conf_change, with a change that is encoded already: kind is the kind
-/// of entry that it is to be, data what raftcore_conf_change_encode wrote.
+/// of entry that it is to be, data what raftcore_conf_change_encode wrote. RAFTCORE_ERR_REFUSED
+/// when the bytes are no change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_propose_conf_change_entry(
     node: *mut raftcore_node,

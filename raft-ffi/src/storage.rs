@@ -121,12 +121,9 @@ pub unsafe extern "C" fn raftcore_storage_set_hard_state(
     error: *mut raftcore_error,
 ) -> raftcore_status {
     guard!(error, {
-        if hard_state.is_null() {
-            return Err(Failure::null("hard_state"));
-        }
         // SAFETY: the caller's promises for its arguments.
-        let (storage, state) = unsafe { (of(storage)?, hard_state.read()) };
-        storage.as_memory()?.lock().set_hard_state(entry::hard_state(state)?);
+        let (storage, state) = unsafe { (of(storage)?, entry::copy_hard_state(hard_state)?) };
+        storage.as_memory()?.lock().set_hard_state(state);
         Ok(())
     })
 }

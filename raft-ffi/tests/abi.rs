@@ -67,7 +67,16 @@ fn the_header_fits_the_page_and_is_ascii() {
 fn the_header_compiles_alone_and_twice_in_every_dialect() {
     let scratch = Scratch::new("header");
     let include = root().join("include");
-    let once = "#include <raftcore.h>\nint main(void) { return 0; }\n";
+    let mut once = "#include <raftcore.h>\n".to_owned();
+    for line in header().lines() {
+        let Some(rest) = line.strip_prefix("#define RAFTCORE_") else { continue };
+        if let Some((name, _)) = rest.split_once("_INIT ") {
+            let object = format!("raftcore_{}", name.to_lowercase());
+            let _ = writeln!(once, "{object} a_{object} = RAFTCORE_{name}_INIT;");
+        }
+    }
+    assert!(once.contains("raftcore_error a_"), "the initialisers were not found");
+    once.push_str("int main(void) { return 0; }\n");
     let twice = format!("#include <raftcore.h>\n{once}");
     let dialects = [
         ("cc", "c", ["c99", "c11", "c17", "gnu17"].as_slice()),
@@ -75,7 +84,7 @@ fn the_header_compiles_alone_and_twice_in_every_dialect() {
     ];
     for (compiler, language, standards) in dialects {
         for standard in standards {
-            for (name, text) in [("once", once), ("twice", twice.as_str())] {
+            for (name, text) in [("once", &once), ("twice", &twice)] {
                 let source = scratch.file(name, text);
                 run(Command::new(compiler)
                     .args(["-x", language, "-fsyntax-only"])
@@ -106,6 +115,88 @@ fn declared() -> BTreeSet<String> {
         }
     }
     names
+}
+
+/// What cannot be called from C, and why.
+const NOT_IN_C: [(&str, &str); 9] = [
+    ("node::fault_with", "for the boundary itself"),
+    ("node::storage", "the program has the storage"),
+    ("node::storage_mut", "the program has the storage"),
+    ("node::randomized_election_timeout", "hidden: for judges"),
+    ("node::set_randomized_election_timeout", "hidden: for scenarios"),
+    ("node::last_position", "hidden: for judges"),
+    ("node::term_at", "hidden: for judges"),
+    ("wire::encode_into", "a Ready's messages are encoded"),
+    ("wire::encoded_len", "a Ready's messages are encoded"),
+];
+
+/// Names that C has in another form.
+const RENAMED: [(&str, &str); 27] = [
+    ("node::new", "raftcore_node_create"),
+    ("node::step_encoded", "raftcore_node_step"),
+    ("node::step", "raftcore_node_step_messages"),
+    ("node::id", "raftcore_node_status"),
+    ("node::soft_state", "raftcore_node_status"),
+    ("node::hard_state", "raftcore_node_status"),
+    ("node::fault", "raftcore_node_describe"),
+    ("node::set_observer", "raftcore_node_set_log"),
+    ("memory::new", "raftcore_storage_create_memory"),
+    ("memory::with_conf_state", "raftcore_storage_create_memory"),
+    ("memory::persist", "raftcore_node_persist"),
+    ("memory::hard_state", "raftcore_storage_initial_state"),
+    ("wire::encode", "raftcore_message_encode"),
+    ("wire::decode", "raftcore_message_decode"),
+    ("wire::decode_entry", "raftcore_entries_decode"),
+    ("describe::message", "raftcore_message_describe"),
+    ("describe::entry", "raftcore_entries_describe"),
+    ("describe::entries", "raftcore_entries_describe"),
+    ("describe::hard_state", "raftcore_hard_state_describe"),
+    ("describe::soft_state", "raftcore_node_describe"),
+    ("describe::role", "raftcore_role_text"),
+    ("describe::conf_state", "raftcore_conf_state_describe"),
+    ("describe::snapshot", "raftcore_snapshot_describe"),
+    ("describe::conf_change", "raftcore_conf_change_describe"),
+    ("describe::changes", "raftcore_conf_change_describe"),
+    ("describe::read_states", "raftcore_node_describe_ready"),
+    ("describe::quoted", "raftcore_entries_describe"),
+];
+
+#[test]
+fn everything_that_the_core_can_do_can_be_done_from_c() {
+    let declared = declared();
+    let rooms = [
+        ("node", "node.rs"),
+        ("memory", "log/memory.rs"),
+        ("wire", "wire/encode.rs"),
+        ("wire", "wire/decode.rs"),
+        ("describe", "describe.rs"),
+    ];
+    let mut seen = BTreeSet::new();
+    for (room, file) in rooms {
+        let source = fs::read_to_string(root().join("raft-core/src").join(file)).unwrap();
+        for line in source.lines() {
+            let line = line.trim_start().replace("pub const fn", "pub fn");
+            let Some(rest) = line.strip_prefix("pub fn ") else { continue };
+            let name = rest.split(['(', '<']).next().unwrap();
+            let full = format!("{room}::{name}");
+            // decode_conf_state is raftcore_conf_state_decode.
+            let export = match (room, name.split_once('_')) {
+                ("node", _) => format!("raftcore_node_{name}"),
+                ("memory", _) => format!("raftcore_storage_{name}"),
+                (_, Some((verb, object))) => format!("raftcore_{object}_{verb}"),
+                _ => String::new(),
+            };
+            let renamed = RENAMED.iter().find(|(known, _)| *known == full);
+            let export = renamed.map_or(export, |(_, export)| (*export).to_owned());
+            let left_out = NOT_IN_C.iter().any(|(known, _)| *known == full);
+            assert!(declared.contains(&export) != left_out, "{full}: {export}");
+            seen.insert(full);
+        }
+    }
+    assert!(seen.len() > 50, "{seen:?}");
+    for (name, _) in RENAMED.iter().chain(&NOT_IN_C) {
+        assert!(seen.contains(*name), "{name} is gone");
+    }
 }
 
 /// The library, built as this test was.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// The source files of raft-ffi that declare something for C, in the order of the header: a type
 /// stands before its first use.
-pub const CHAPTERS: [&str; 19] = [
+pub const CHAPTERS: [&str; 20] = [
     "version",
     "status",
     "error",
@@ -30,6 +30,7 @@ pub const CHAPTERS: [&str; 19] = [
     "poll",
     "inspect",
     "log",
+    "describe",
 ];
 
 /// The header, made from the sources below `root`, the workspace's folder.
