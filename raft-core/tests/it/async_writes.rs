@@ -170,6 +170,30 @@ fn a_tail_that_was_overwritten_is_not_acknowledged_by_the_write_before() {
     assert_eq!((stored_terms(&node), unstable(&node)), (vec![1, 1], 0));
 }
 
+#[test]
+fn a_write_whose_end_was_overwritten_in_its_own_term_acknowledges_nothing() {
+    let mut node = member(1, &[1, 2, 3]);
+    node.step(append(2, 1, 1, (0, 0), &[(1, 1), (1, 2)], 0)).unwrap();
+    node.drain();
+    // The write of the next term's hard state speaks for the tail as it is by then.
+    node.step(heartbeat(3, 1, 2, 0)).unwrap();
+    node.drain();
+    // Only then comes what that term's leader has at the end, and that it is committed.
+    node.step(append(3, 1, 2, (1, 1), &[(2, 2)], 2)).unwrap();
+    node.drain();
+    assert_eq!(node.appends.len(), 3);
+    for _ in 0..2 {
+        node.run_append();
+        node.drain();
+        assert_eq!(stored_terms(&node), [1, 1]);
+        assert!(node.applies.is_empty(), "2/2 is not stored yet");
+    }
+    node.run_append();
+    node.drain();
+    assert_eq!(stored_terms(&node), [1, 2]);
+    assert_eq!(node.applies.front().map(|work| work.entries.len()), Some(2));
+}
+
 /// How many entries the node keeps because it does not know them to be durable.
 fn unstable(member: &Member) -> usize {
     let log = format!("{:?}", member.node);

@@ -338,6 +338,20 @@ fn the_count_of_uncommitted_bytes_ends_with_the_leadership() {
 }
 
 #[test]
+fn what_another_leader_overwrote_counts_for_nothing_later() {
+    let mut leader = leader_with(|c| c.max_uncommitted_bytes = 100);
+    leader.propose(payload(100)).unwrap();
+    leader.drain();
+    let (term, last) = (leader.term(), leader.last_index());
+    // Its entry is gone for good: nothing that is applied will ever take it off the count.
+    leader.step(append(2, 1, term + 1, (term, last - 1), &[(term + 1, last)], last)).unwrap();
+    leader.drain();
+    leader.lead_all();
+    assert_eq!(leader.status().uncommitted_bytes, 0);
+    leader.propose(payload(100)).unwrap();
+}
+
+#[test]
 fn proposals_of_a_group_without_a_quorum_do_not_grow_without_bound() {
     let mut group = Group::with(3, |c| c.max_uncommitted_bytes = 1000);
     group.elect(1);

@@ -22,4 +22,5 @@ mod replication;
 mod restart;
 mod snapshot;
 mod storage_faults;
+mod texts;
 mod transfer;
