@@ -1,7 +1,7 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim fuzz header docs \
-	install-deps clean
+.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim fuzz mutants \
+	mutants-all coverage header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
 export PYTHONDONTWRITEBYTECODE := 1
@@ -53,6 +53,16 @@ sim: ## search for a broken rule in random groups: SEED=N replays one, SECONDS=S
 
 fuzz: ## fuzz each target: SECONDS=S (60)
 	fuzz/run $(or $(SECONDS),60)
+
+mutants: ## plant known mistakes and show which test finds each: ONLY=12, SIM=1
+	tests/mutants/run $(ONLY) $(if $(SIM),--sim)
+
+mutants-all: ## every small change that cargo-mutants thinks of: ROOM=progress (an hour without)
+	tests/mutants/all $(ROOM)
+
+coverage: ## which lines of raft-core the tests run; fails below 95 %: LINES=1 names the others
+	tools/setup coverage
+	tools/coverage $(if $(LINES),--lines)
 
 header: ## write include/raftcore.h from the sources of raft-ffi
 	cargo run --locked --quiet -p raftcore-header
