@@ -36,6 +36,7 @@ PARTS = [
     ("install", 10, ["make lib", "tests/install/run"], None),
     ("snippets", 20, ["tools/snippets.py"], None),
     ("interop", 30, ["tests/interop/run"], None),
+    ("go", 30, ["bindings/go/run"], None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
     ("demo", 20, ["make demo"], None),
     ("kills", 20, [f"python3 examples/demo/demo.py --binary {KV_C} --kills 5"], None),

@@ -40,16 +40,20 @@ type Cluster struct {
 // upstream's version before.
 type Lineup string
 
-// NewCluster makes a cluster without nodes. The first host is that of raftcore; a second one is
-// of upstream's version before.
-func NewCluster(t *testing.T, up Upstream, hosts []*Host, seed uint64, defaults Config) *Cluster {
+// NewCluster makes a cluster without nodes. Ours are members in this process, or nil: then the
+// first host is that of raftcore, and a second one is of upstream's version before.
+func NewCluster(
+	t *testing.T, up Upstream, ours Kind, hosts []*Host, seed uint64, defaults Config,
+) *Cluster {
 	seedElectionTimeouts(seed)
 	rng := rand.New(rand.NewPCG(seed, 0x7261_6674))
 	c := &Cluster{
-		T: t, Net: NewNetwork(rng), upstream: up, rng: rng, defaults: defaults, host: hosts[0],
-		kinds: map[rune]Kind{
-			'o': Hosted{Label: oursLabel, Host: hosts[0], Upstream: up}, 'u': up,
-		},
+		T: t, Net: NewNetwork(rng), upstream: up, rng: rng, defaults: defaults,
+		kinds: map[rune]Kind{'o': ours, 'u': up},
+	}
+	if ours == nil {
+		c.host = hosts[0]
+		c.kinds['o'] = Hosted{Label: oursLabel, Host: hosts[0], Upstream: up}
 	}
 	if len(hosts) > 1 {
 		c.kinds['v'] = Hosted{Label: "etcd 3.6", Host: hosts[1], Upstream: up}

@@ -49,10 +49,22 @@ func Run(t *testing.T, up Upstream) {
 	if os.Getenv(hostVariable) == "" {
 		t.Fatalf("%s does not name the host program: use tests/interop/run", hostVariable)
 	}
-	more := seedFactor(t)
 	defer closeHosts()
+	runAll(t, up, nil, Stories())
+}
+
+// RunInProcess tells the stories with members of raftcore that live in this process. The stories
+// of the wire are not among them: they ask the host program to encode.
+func RunInProcess(t *testing.T, up Upstream, ours Kind) {
+	runAll(t, up, ours, slices.DeleteFunc(Stories(), func(s Story) bool {
+		return slices.ContainsFunc(wire(), func(w Story) bool { return w.Name == s.Name })
+	}))
+}
+
+func runAll(t *testing.T, up Upstream, ours Kind, stories []Story) {
+	more := seedFactor(t)
 	told := 0
-	for _, story := range Stories() {
+	for _, story := range stories {
 		t.Run(story.Name, func(t *testing.T) {
 			for _, lineup := range story.Lineups {
 				if strings.Contains(string(lineup), "v") && os.Getenv(hostBeforeVariable) == "" {
@@ -66,14 +78,14 @@ func Run(t *testing.T, up Upstream) {
 					for seed := uint64(1); seed <= seeds; seed++ {
 						told++
 						t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-							tell(t, up, story, lineup, seed)
+							tell(t, up, ours, story, lineup, seed)
 						})
 					}
 				})
 			}
 		})
 	}
-	t.Logf("%d stories, told %d times with %s", len(Stories()), told, up.Name())
+	t.Logf("%d stories, told %d times with %s", len(stories), told, up.Name())
 }
 
 // seedFactor is how many times more seeds than usual INTEROP_SEEDS asks for.
@@ -90,8 +102,11 @@ func seedFactor(t *testing.T) uint64 {
 }
 
 // tell tells a story once, and returns what happened last.
-func tell(t *testing.T, up Upstream, story Story, lineup Lineup, seed uint64) string {
-	hosts := []*Host{host(t, hostVariable, seed)}
+func tell(t *testing.T, up Upstream, ours Kind, story Story, lineup Lineup, seed uint64) string {
+	var hosts []*Host
+	if ours == nil {
+		hosts = append(hosts, host(t, hostVariable, seed))
+	}
 	if strings.Contains(string(lineup), "v") {
 		hosts = append(hosts, host(t, hostBeforeVariable, seed))
 	}
@@ -99,7 +114,7 @@ func tell(t *testing.T, up Upstream, story Story, lineup Lineup, seed uint64) st
 	if story.Config != nil {
 		story.Config(&config)
 	}
-	c := NewCluster(t, up, hosts, seed, config)
+	c := NewCluster(t, up, ours, hosts, seed, config)
 	c.lineup = lineup
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -135,10 +135,14 @@ func (c *Cluster) anyChange(n *Node) {
 
 // Without this no seed would reproduce anything.
 func toldTwice(c *Cluster) {
+	var ours Kind // in this process, or nil
+	if c.host == nil {
+		ours = c.kinds['o']
+	}
 	var traces [2]string
 	for i := range traces {
 		story := Story{Faults: Harsh, Tell: chaotic}
-		traces[i] = tell(c.T, c.upstream, story, c.lineup, 7)
+		traces[i] = tell(c.T, c.upstream, ours, story, c.lineup, 7)
 	}
 	if traces[0] != traces[1] || traces[0] == "" {
 		c.Fatalf("one seed, two stories:\n%s\nand\n%s", traces[0], traces[1])

@@ -1,0 +1,446 @@
+package capi
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"runtime"
+	"runtime/cgo"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// Config is a raftcore_config in Go's words.
+type Config struct {
+	ID, Seed, Applied                                   uint64
+	MaxMessageBytes, MaxCommittedBytes                  uint64
+	MaxUncommittedBytes, MaxInflightMessages            uint64
+	MaxInflightBytes, MaxPendingReads                   uint64
+	ElectionTicks, HeartbeatTicks                       uint32
+	ReadOnly                                            int32
+	CheckQuorum, PreVote, ForwardProposals              bool
+	ValidateConfChanges, StepDownOnRemoval, AsyncWrites bool
+	VotesWaitForSync                                    bool
+}
+
+// Node is a raftcore_node and what its wrapper remembers. Its methods may be called from any
+// goroutine, one at a time by its own lock.
+type Node struct {
+	mu  sync.Mutex
+	box *C.rc_box
+	// Whether a callback into Go runs on behalf of a call: then a second call is refused rather
+	// than left waiting for itself.
+	inside  *atomic.Int32
+	cleanup runtime.Cleanup
+	// Whether it writes to its storage by messages.
+	async bool
+	// The entries that were handed out and not yet committed.
+	recent recent
+	// Bytes on their way in.
+	scratch []byte
+}
+
+// NewNode makes a node. The storage may be let go of afterwards.
+func NewNode(config Config, storage *Storage, logger LogFunc, level int32) (*Node, error) {
+	box := C.rc_box_new()
+	if box == nil {
+		return nil, outOfMemory()
+	}
+	c, err := config.toC(&box.error)
+	if err != nil {
+		C.rc_box_free(box)
+		return nil, err
+	}
+	status := C.rc_create(box, c, storage.pointer)
+	runtime.KeepAlive(storage)
+	if status != C.RAFTCORE_OK {
+		err := failure(status, &box.error)
+		C.rc_box_free(box)
+		return nil, err
+	}
+	node := &Node{box: box, inside: storage.inside, async: config.AsyncWrites}
+	if node.inside == nil {
+		node.inside = new(atomic.Int32)
+	}
+	if logger != nil {
+		handle := cgo.NewHandle(&logSink{write: logger, inside: node.inside})
+		if status := C.rc_set_log(box, C.int32_t(level),
+			C.uint64_t(handle)); status != C.RAFTCORE_OK {
+			handle.Delete()
+			err := failure(status, &box.error)
+			C.rc_box_free(box)
+			return nil, err
+		}
+	}
+	count(1)
+	node.cleanup = runtime.AddCleanup(node, free, box)
+	return node, nil
+}
+
+func (c *Config) toC(e *C.raftcore_error) (*C.raftcore_config, error) {
+	config := new(C.raftcore_config)
+	status := C.raftcore_config_init(config, C.size_t(unsafe.Sizeof(*config)), e)
+	if err := failure(status, e); err != nil {
+		return nil, err
+	}
+	config.id = C.uint64_t(c.ID)
+	if c.Seed != 0 {
+		config.seed = C.uint64_t(c.Seed)
+	}
+	config.applied = C.uint64_t(c.Applied)
+	config.max_message_bytes = C.uint64_t(c.MaxMessageBytes)
+	config.max_committed_bytes_per_ready = C.uint64_t(c.MaxCommittedBytes)
+	config.max_uncommitted_bytes = C.uint64_t(c.MaxUncommittedBytes)
+	config.max_inflight_messages = C.uint64_t(c.MaxInflightMessages)
+	config.max_inflight_bytes = C.uint64_t(c.MaxInflightBytes)
+	config.max_pending_reads = C.uint64_t(c.MaxPendingReads)
+	config.election_timeout_ticks = C.uint32_t(c.ElectionTicks)
+	config.heartbeat_interval_ticks = C.uint32_t(c.HeartbeatTicks)
+	config.read_only = C.raftcore_read_only(c.ReadOnly)
+	config.message_forms = C.RAFTCORE_FORM_FIELDS
+	config.check_quorum = flag(c.CheckQuorum)
+	config.pre_vote = flag(c.PreVote)
+	config.forward_proposals = flag(c.ForwardProposals)
+	config.validate_conf_changes = flag(c.ValidateConfChanges)
+	config.step_down_on_removal = flag(c.StepDownOnRemoval)
+	config.votes_wait_for_sync = flag(c.VotesWaitForSync)
+	config.async_storage_writes = flag(c.AsyncWrites)
+	return config, nil
+}
+
+func flag(on bool) C.uint32_t {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func free(box *C.rc_box) {
+	C.rc_box_free(box)
+	count(-1)
+}
+
+// Close frees the node. Later calls return ErrClosed.
+func (n *Node) Close() {
+	if n.enter() != nil {
+		return
+	}
+	defer n.mu.Unlock()
+	n.cleanup.Stop()
+	free(n.box)
+	n.box, n.recent, n.scratch = nil, recent{}, nil
+}
+
+// enter locks the node for one call.
+func (n *Node) enter() error {
+	if !n.mu.TryLock() {
+		if n.inside.Load() != 0 {
+			return &Error{
+				Status: StatusReentry,
+				Text:   "a node was called while its storage or logger was being called",
+			}
+		}
+		n.mu.Lock()
+	}
+	if n.box == nil {
+		n.mu.Unlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// call makes one call. The lock is held until it returned, which keeps the node alive as well.
+func (n *Node) call(act func(box *C.rc_box) C.int32_t) error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	return failure(act(n.box), &n.box.error)
+}
+
+// Tick lets one tick pass.
+func (n *Node) Tick() error {
+	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_tick(box) })
+}
+
+// TickQuiesced lets one tick pass without acting on it.
+func (n *Node) TickQuiesced() error {
+	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_tick_quiesced(box) })
+}
+
+// Campaign campaigns at once.
+func (n *Node) Campaign() error {
+	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_campaign(box) })
+}
+
+// ForgetLeader makes a follower forget who leads.
+func (n *Node) ForgetLeader() error {
+	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_forget_leader(box) })
+}
+
+// TransferLeader asks for leadership to be handed over.
+func (n *Node) TransferLeader(to uint64) error {
+	return n.call(func(box *C.rc_box) C.int32_t {
+		return C.rc_transfer_leader(box, C.uint64_t(to))
+	})
+}
+
+// ReportUnreachable says that a message could not be sent.
+func (n *Node) ReportUnreachable(peer uint64) error {
+	return n.call(func(box *C.rc_box) C.int32_t {
+		return C.rc_report_unreachable(box, C.uint64_t(peer))
+	})
+}
+
+// ReportSnapshot says how the sending of a snapshot went.
+func (n *Node) ReportSnapshot(peer uint64, status int32) error {
+	return n.call(func(box *C.rc_box) C.int32_t {
+		return C.rc_report_snapshot(box, C.uint64_t(peer), C.int32_t(status))
+	})
+}
+
+// ReadIndex asks for a read index.
+func (n *Node) ReadIndex(context []byte) error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	return failure(C.rc_read_index(n.box, bytes(context), C.size_t(len(context))), &n.box.error)
+}
+
+// Bootstrap starts a group.
+func (n *Node) Bootstrap(ids []uint64, contexts [][]byte) error {
+	packed, lengths := pack(nil, contexts)
+	return n.call(func(box *C.rc_box) C.int32_t {
+		return C.rc_bootstrap(box, numbers(ids), numbers(lengths), C.size_t(len(ids)),
+			bytes(packed))
+	})
+}
+
+// Step hands in a message from a peer.
+func (n *Node) Step(m *pb.Message) error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	var err error
+	if n.scratch, err = AppendMessage(n.scratch[:0], m, uint64(n.box.state.id)); err != nil {
+		return err
+	}
+	status := C.rc_step(n.box, bytes(n.scratch), C.size_t(len(n.scratch)))
+	n.shrink()
+	return failure(status, &n.box.error)
+}
+
+// StepMany hands in messages in one call. It returns an error for each, nil for those taken.
+func (n *Node) StepMany(messages []*pb.Message) ([]error, error) {
+	if err := n.enter(); err != nil {
+		return nil, err
+	}
+	defer n.mu.Unlock()
+	lengths := make([]uint64, len(messages))
+	n.scratch = n.scratch[:0]
+	for i, m := range messages {
+		before := len(n.scratch)
+		var err error
+		if n.scratch, err = AppendMessage(n.scratch, m, uint64(n.box.state.id)); err != nil {
+			return nil, err
+		}
+		lengths[i] = uint64(len(n.scratch) - before)
+	}
+	statuses := make([]int32, len(messages))
+	first := C.rc_step_many(n.box, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
+		C.size_t(len(messages)), (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(statuses))))
+	n.shrink()
+	if first == C.RAFTCORE_OK {
+		return nil, nil
+	}
+	results := make([]error, len(messages))
+	told := false
+	for i, status := range statuses {
+		switch {
+		case status == int32(first) && !told: // The text is that of the first one.
+			results[i], told = failure(first, &n.box.error), true
+		case status != C.RAFTCORE_OK:
+			results[i] = failure(C.int32_t(status), &C.raftcore_error{})
+		}
+	}
+	return results, nil
+}
+
+// shrink lets go of a buffer that one large message made large.
+func (n *Node) shrink() {
+	if cap(n.scratch) > 1<<20 {
+		n.scratch = nil
+	}
+}
+
+// Proposed is what became of a proposal.
+type Proposed struct {
+	Outcome, ReplaceReason    int32
+	Term, First, Last, Leader uint64
+}
+
+func (n *Node) proposed(status C.int32_t) (Proposed, error) {
+	if status != C.RAFTCORE_OK {
+		return Proposed{}, failure(status, &n.box.error)
+	}
+	p := &n.box.proposed
+	return Proposed{
+		Outcome: int32(p.outcome), ReplaceReason: int32(p.replace_reason),
+		Term: uint64(p.term), First: uint64(p.first), Last: uint64(p.last),
+		Leader: uint64(p.leader),
+	}, nil
+}
+
+// Propose proposes one payload.
+func (n *Node) Propose(data []byte) (Proposed, error) {
+	if err := n.enter(); err != nil {
+		return Proposed{}, err
+	}
+	defer n.mu.Unlock()
+	return n.proposed(C.rc_propose(n.box, bytes(data), C.size_t(len(data))))
+}
+
+// ProposeMany proposes payloads that become consecutive entries, all or none.
+func (n *Node) ProposeMany(payloads [][]byte) (Proposed, error) {
+	if err := n.enter(); err != nil {
+		return Proposed{}, err
+	}
+	defer n.mu.Unlock()
+	var lengths []uint64
+	n.scratch, lengths = pack(n.scratch[:0], payloads)
+	status := C.rc_propose_many(n.box, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
+		C.size_t(len(lengths)))
+	n.shrink()
+	return n.proposed(status)
+}
+
+func pack(buffer []byte, parts [][]byte) ([]byte, []uint64) {
+	lengths := make([]uint64, len(parts))
+	for i, part := range parts {
+		buffer = append(buffer, part...)
+		lengths[i] = uint64(len(part))
+	}
+	return buffer, lengths
+}
+
+// ProposeConfChange proposes a membership change in the form in which an entry has it.
+func (n *Node) ProposeConfChange(kind pb.EntryType, data []byte) (Proposed, error) {
+	if err := n.enter(); err != nil {
+		return Proposed{}, err
+	}
+	defer n.mu.Unlock()
+	status := C.rc_propose_conf_change(n.box, C.int32_t(kind), bytes(data), C.size_t(len(data)))
+	return n.proposed(status)
+}
+
+// ApplyConfChange applies a membership change in the form in which an entry has it. It returns
+// nil when a snapshot has overtaken the change.
+func (n *Node) ApplyConfChange(kind pb.EntryType, data []byte) (*pb.ConfState, error) {
+	if err := n.enter(); err != nil {
+		return nil, err
+	}
+	defer n.mu.Unlock()
+	var state *C.raftcore_conf_state
+	status := C.rc_apply_conf_change(n.box, C.int32_t(kind), bytes(data), C.size_t(len(data)),
+		&state)
+	if err := failure(status, &n.box.error); err != nil {
+		return nil, err
+	}
+	if state == nil {
+		return nil, nil
+	}
+	defer C.raftcore_conf_state_destroy(state)
+	return confState(state), nil
+}
+
+// State is what a node was when its last call returned. It costs no call.
+type State struct {
+	ID, Term, Vote, Commit, Applied, Leader, TransferringTo uint64
+	FirstIndex, LastIndex                                   uint64
+	Role                                                    int32
+	HasReady, Faulted                                       bool
+}
+
+// State returns the node's state.
+func (n *Node) State() (State, error) {
+	if err := n.enter(); err != nil {
+		return State{}, err
+	}
+	defer n.mu.Unlock()
+	s := &n.box.state
+	return State{
+		ID: uint64(s.id), Term: uint64(s.term), Vote: uint64(s.vote), Commit: uint64(s.commit),
+		Applied: uint64(s.applied), Leader: uint64(s.leader),
+		TransferringTo: uint64(s.transferring_to),
+		FirstIndex:     uint64(s.first_index), LastIndex: uint64(s.last_index),
+		Role: int32(s.role), HasReady: n.box.state.has_ready == 1, Faulted: s.faulted != 0,
+	}, nil
+}
+
+// HasReady says whether there is a Ready to take.
+func (n *Node) HasReady() bool {
+	if n.enter() != nil {
+		return false
+	}
+	defer n.mu.Unlock()
+	return n.box.state.has_ready == 1
+}
+
+// Progress is how far a leader is with one member.
+type Progress struct {
+	ID, Match, Next, PendingSnapshot    uint64
+	InflightMessages, InflightBytes     uint64
+	State                               int32
+	IsLearner, RecentActive, FlowPaused bool
+}
+
+// Details returns the membership that governs the node, and the progress of each member.
+func (n *Node) Details() (*pb.ConfState, []Progress, error) {
+	if err := n.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer n.mu.Unlock()
+	var details *C.raftcore_details
+	if err := failure(C.rc_details(n.box, &details), &n.box.error); err != nil {
+		return nil, nil, err
+	}
+	defer C.raftcore_details_destroy(details)
+	all := make([]Progress, int(details.progress.count))
+	for i := range all {
+		p := at[C.raftcore_progress](unsafe.Pointer(details.progress.items),
+			details.progress.stride, i)
+		all[i] = Progress{
+			ID: uint64(p.id), Match: uint64(p.match_index), Next: uint64(p.next_index),
+			PendingSnapshot:  uint64(p.pending_snapshot),
+			InflightMessages: uint64(p.inflight_messages),
+			InflightBytes:    uint64(p.inflight_bytes),
+			State:            int32(p.state), IsLearner: p.is_learner != 0,
+			RecentActive: p.recent_active != 0, FlowPaused: p.flow_paused != 0,
+		}
+	}
+	return confState(details.membership), all, nil
+}
+
+func confState(c *C.raftcore_conf_state) *pb.ConfState {
+	autoLeave := c.auto_leave != 0
+	return &pb.ConfState{
+		Voters: ids(c.voters), Learners: ids(c.learners),
+		VotersOutgoing: ids(c.voters_outgoing), LearnersNext: ids(c.learners_next),
+		AutoLeave: &autoLeave,
+	}
+}
+
+func ids(list C.raftcore_ids) []uint64 {
+	if list.count == 0 {
+		return nil
+	}
+	return append([]uint64(nil), unsafe.Slice((*uint64)(unsafe.Pointer(list.items)),
+		int(list.count))...)
+}

@@ -1,0 +1,89 @@
+/*
+ * The C side of the Go binding.
+ *
+ * A box is the memory in which a node and its Go wrapper meet: what a call gives back lies there,
+ * in C's memory, and Go reads it without another call. So no pointer into Go's memory is kept or
+ * stored by C, and a call allocates nothing. Only the bytes of a call are Go's, for as long as the
+ * call lasts.
+ */
+#ifndef RAFTCORE_GO_SHIM_H
+#define RAFTCORE_GO_SHIM_H
+
+#include <raftcore.h>
+
+typedef struct rc_box {
+    raftcore_node *node;
+    /* The Ready that is outstanding, or NULL. */
+    const raftcore_ready *ready;
+    /* What the node was when the last call returned. */
+    raftcore_node_state state;
+    /* What became of the last proposal. */
+    raftcore_proposed proposed;
+    /* Why the last call failed, if it did. */
+    raftcore_error error;
+} rc_box;
+
+/* A head in a packed array of entries; len bytes of data follow it, and then the next head. */
+typedef struct rc_head {
+    uint64_t term;
+    uint64_t index;
+    uint64_t len;
+    int32_t kind;
+    int32_t reserved;
+} rc_head;
+
+/* Calls on a node. What they return is the library's status. */
+rc_box *rc_box_new(void);
+int32_t rc_create(rc_box *box, raftcore_config *config, raftcore_storage *storage);
+void rc_box_free(rc_box *box);
+int32_t rc_set_log(rc_box *box, int32_t level, uint64_t handle);
+int32_t rc_bootstrap(rc_box *box, const uint64_t *ids, const uint64_t *lengths, size_t count,
+                     const uint8_t *contexts);
+int32_t rc_tick(rc_box *box);
+int32_t rc_tick_quiesced(rc_box *box);
+int32_t rc_campaign(rc_box *box);
+int32_t rc_step(rc_box *box, const uint8_t *data, size_t len);
+int32_t rc_step_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
+                     size_t count, int32_t *statuses);
+int32_t rc_propose(rc_box *box, const uint8_t *data, size_t len);
+int32_t rc_propose_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
+                        size_t count);
+int32_t rc_propose_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len);
+int32_t rc_apply_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len,
+                             raftcore_conf_state **out);
+int32_t rc_read_index(rc_box *box, const uint8_t *data, size_t len);
+int32_t rc_transfer_leader(rc_box *box, uint64_t to);
+int32_t rc_forget_leader(rc_box *box);
+int32_t rc_report_unreachable(rc_box *box, uint64_t peer);
+int32_t rc_report_snapshot(rc_box *box, uint64_t peer, int32_t status);
+int32_t rc_ready(rc_box *box);
+int32_t rc_persist(rc_box *box, uint32_t parts);
+int32_t rc_advance(rc_box *box);
+int32_t rc_release(rc_box *box);
+int32_t rc_storage_response(rc_box *box, uint64_t number);
+int32_t rc_details(rc_box *box, raftcore_details **out);
+
+/* A storage whose callbacks are the //export functions of callbacks.go. */
+int32_t rc_storage_callbacks(uint64_t handle, raftcore_storage **out, raftcore_error *error);
+
+int32_t rc_storage_append(raftcore_storage *storage, const uint8_t *packed, size_t count,
+                          raftcore_error *error);
+
+/* A ConfState, a snapshot, as the caller of the library has to lay them out: one call each. */
+typedef struct rc_members {
+    uint64_t counts[4];
+    uint32_t auto_leave;
+    uint32_t is_null;
+} rc_members;
+
+int32_t rc_storage_set_conf_state(raftcore_storage *storage, const rc_members *members,
+                                  const uint64_t *ids, raftcore_error *error);
+int32_t rc_storage_apply_snapshot(raftcore_storage *storage, uint64_t index, uint64_t term,
+                                  const rc_members *members, const uint64_t *ids,
+                                  const uint8_t *data, size_t len, raftcore_error *error);
+int32_t rc_storage_create_snapshot(raftcore_storage *storage, uint64_t index,
+                                   const rc_members *members, const uint64_t *ids,
+                                   const uint8_t *data, size_t len, raftcore_snapshot **out,
+                                   raftcore_error *error);
+
+#endif

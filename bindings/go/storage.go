@@ -1,0 +1,227 @@
+package raft
+
+import (
+	"errors"
+	"reflect"
+	"sync"
+	"weak"
+
+	"github.com/raftcore/raftcore/bindings/go/internal/capi"
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// MemoryStorage is a [Storage] in memory. It lives in the library, so that a node reads it without
+// a call into Go. The zero value is an empty storage.
+//
+// Its methods may be called from any goroutine. The embedded mutex is upstream's; it is free for
+// the application's use: neither the methods nor a node lock it.
+type MemoryStorage struct {
+	sync.Mutex
+
+	once   sync.Once
+	own    sync.Mutex
+	memory *capi.Storage
+	failed error
+	// The Ready that the node of this storage has outstanding: what is appended from it is in the
+	// library already and need not be copied there.
+	handed handed
+}
+
+type handed struct {
+	node      weak.Pointer[capi.Node]
+	entries   []*pb.Entry
+	hardState *pb.HardState
+	snapshot  *pb.Snapshot
+}
+
+var _ Storage = (*MemoryStorage)(nil)
+
+// NewMemoryStorage makes an empty MemoryStorage.
+func NewMemoryStorage() *MemoryStorage {
+	ms := new(MemoryStorage)
+	_, _ = ms.library()
+	return ms
+}
+
+// library returns the storage in the library, and makes it first if need be.
+func (ms *MemoryStorage) library() (*capi.Storage, error) {
+	if ms == nil {
+		return nil, errors.New("raft: a nil MemoryStorage")
+	}
+	ms.once.Do(func() { ms.memory, ms.failed = capi.NewMemory() })
+	return ms.memory, translate(ms.failed)
+}
+
+// InitialState implements [Storage].
+func (ms *MemoryStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
+	s, err := ms.library()
+	if err != nil {
+		return nil, nil, err
+	}
+	hard, conf, err := s.InitialState()
+	return hard, conf, translate(err)
+}
+
+// SetHardState saves the hard state.
+func (ms *MemoryStorage) SetHardState(st *pb.HardState) error {
+	s, err := ms.library()
+	if err != nil {
+		return err
+	}
+	if node := ms.isHanded(func(h *handed) bool {
+		return st != nil &&
+			h.hardState == st
+	}); node != nil {
+		return translate(node.Persist(capi.PersistHardState))
+	}
+	return translate(s.SetHardState(st))
+}
+
+// Entries implements [Storage]. A range that ends beyond the log is ErrUnavailable.
+func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]*pb.Entry, error) {
+	s, err := ms.library()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.Entries(lo, hi, maxSize)
+	return entries, translate(err)
+}
+
+// Term implements [Storage].
+func (ms *MemoryStorage) Term(i uint64) (uint64, error) {
+	s, err := ms.library()
+	if err != nil {
+		return 0, err
+	}
+	term, err := s.Term(i)
+	return term, translate(err)
+}
+
+// LastIndex implements [Storage].
+func (ms *MemoryStorage) LastIndex() (uint64, error) {
+	s, err := ms.library()
+	if err != nil {
+		return 0, err
+	}
+	index, err := s.LastIndex()
+	return index, translate(err)
+}
+
+// FirstIndex implements [Storage].
+func (ms *MemoryStorage) FirstIndex() (uint64, error) {
+	s, err := ms.library()
+	if err != nil {
+		return 0, err
+	}
+	index, err := s.FirstIndex()
+	return index, translate(err)
+}
+
+// Snapshot implements [Storage].
+func (ms *MemoryStorage) Snapshot() (*pb.Snapshot, error) {
+	s, err := ms.library()
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.Snapshot()
+	return snap, translate(err)
+}
+
+// ApplySnapshot replaces the log by a snapshot. One without an index only sets the membership, as
+// long as the storage is empty.
+func (ms *MemoryStorage) ApplySnapshot(snap *pb.Snapshot) error {
+	s, err := ms.library()
+	if err != nil {
+		return err
+	}
+	if IsEmptySnap(snap) {
+		if last, err := s.LastIndex(); err != nil || last != 0 {
+			return errors.Join(ErrSnapOutOfDate, translate(err))
+		}
+		if cs := snap.GetMetadata().GetConfState(); cs != nil {
+			return translate(s.SetConfState(cs))
+		}
+		return nil
+	}
+	if node := ms.isHanded(func(h *handed) bool { return h.snapshot == snap }); node != nil {
+		return translate(node.Persist(capi.PersistSnapshot))
+	}
+	return translate(s.ApplySnapshot(snap))
+}
+
+// CreateSnapshot makes a snapshot of the application's state after index i. A nil cs is the
+// membership of the last snapshot. An index beyond the log is ErrUnavailable.
+func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte) (*pb.Snapshot,
+	error) {
+	s, err := ms.library()
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.CreateSnapshot(i, cs, data)
+	return snap, translate(err)
+}
+
+// Compact throws away the entries up to compactIndex. An index beyond the log is ErrUnavailable.
+func (ms *MemoryStorage) Compact(compactIndex uint64) error {
+	s, err := ms.library()
+	if err != nil {
+		return err
+	}
+	return translate(s.Compact(compactIndex))
+}
+
+// Append appends entries, which must be consecutive. They replace what is there from their first
+// index on. What would leave a gap is an error.
+func (ms *MemoryStorage) Append(entries []*pb.Entry) error {
+	s, err := ms.library()
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	isNext := func(h *handed) bool {
+		return len(h.entries) == len(entries) && &h.entries[0] == &entries[0]
+	}
+	if node := ms.isHanded(isNext); node != nil {
+		return translate(node.Persist(capi.PersistEntries))
+	}
+	return translate(s.Append(entries))
+}
+
+// hand remembers what a node handed out, or forgets it.
+func (ms *MemoryStorage) hand(node *capi.Node, rd *Ready) {
+	ms.own.Lock()
+	defer ms.own.Unlock()
+	ms.handed = handed{}
+	if node != nil {
+		ms.handed = handed{weak.Make(node), rd.Entries, rd.HardState, rd.Snapshot}
+	}
+}
+
+// isHanded returns the node whose outstanding Ready is meant, or nil.
+func (ms *MemoryStorage) isHanded(isMeant func(*handed) bool) *capi.Node {
+	ms.own.Lock()
+	defer ms.own.Unlock()
+	if !isMeant(&ms.handed) {
+		return nil
+	}
+	return ms.handed.node.Value()
+}
+
+// open returns the library's form of a storage. A MemoryStorage is used as it is; any other one,
+// also a type that embeds a MemoryStorage, is called back.
+func open(storage Storage) (*capi.Storage, *MemoryStorage, error) {
+	if ms, ok := storage.(*MemoryStorage); ok {
+		s, err := ms.library()
+		return s, ms, err
+	}
+	s, err := capi.NewCallbacks(storage)
+	return s, nil, translate(err)
+}
+
+// isNil says whether an interface is nil, or holds a nil pointer.
+func isNil(storage Storage) bool {
+	if storage == nil {
+		return true
+	}
+	v := reflect.ValueOf(storage)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}

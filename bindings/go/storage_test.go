@@ -1,0 +1,295 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	upstream "go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+func entry(index, term uint64, data string) *pb.Entry {
+	return &pb.Entry{Index: &index, Term: &term, Data: []byte(data)}
+}
+
+func snapshotAt(index, term uint64, voters ...uint64) *pb.Snapshot {
+	return &pb.Snapshot{
+		Data: fmt.Appendf(nil, "state at %d", index),
+		Metadata: &pb.SnapshotMetadata{Index: &index, Term: &term,
+			ConfState: &pb.ConfState{Voters: voters}},
+	}
+}
+
+// memory is what both libraries' MemoryStorage has.
+type memory interface {
+	Storage
+	SetHardState(*pb.HardState) error
+	ApplySnapshot(*pb.Snapshot) error
+	CreateSnapshot(uint64, *pb.ConfState, []byte) (*pb.Snapshot, error)
+	Compact(uint64) error
+	Append([]*pb.Entry) error
+}
+
+// TestMemoryStorageIsUpstreams plays the same calls on both libraries' storages and compares what
+// they answer.
+func TestMemoryStorageIsUpstreams(t *testing.T) {
+	ours, theirs := memory(NewMemoryStorage()), memory(upstream.NewMemoryStorage())
+	same := func(name string, act func(m memory) (string, error)) {
+		t.Helper()
+		mine, err := act(ours)
+		want, wanted := act(theirs)
+		if mine != want || !errors.Is(err, wanted) || (err == nil) != (wanted == nil) {
+			t.Errorf("%s: %q, %v; upstream %q, %v", name, mine, err, want, wanted)
+		}
+	}
+	look := func() {
+		t.Helper()
+		for i := range uint64(14) {
+			same(fmt.Sprintf("term %d", i), func(m memory) (string, error) {
+				term, err := m.Term(i)
+				return fmt.Sprint(term), err
+			})
+		}
+		for lo := range uint64(12) {
+			for _, size := range []uint64{0, 30, NoLimit} {
+				same(fmt.Sprintf("entries from %d", lo), func(m memory) (string, error) {
+					last, _ := m.LastIndex()
+					if lo > last {
+						return "", nil // Upstream panics.
+					}
+					entries, err := m.Entries(lo, last+1, size)
+					return DescribeEntries(entries, nil), err
+				})
+			}
+		}
+		same("ends", func(m memory) (string, error) {
+			first, _ := m.FirstIndex()
+			last, err := m.LastIndex()
+			return fmt.Sprint(first, last), err
+		})
+		same("state", func(m memory) (string, error) {
+			hard, conf, err := m.InitialState()
+			return DescribeHardState(hard) + DescribeConfState(conf), err
+		})
+		same("snapshot", func(m memory) (string, error) {
+			s, err := m.Snapshot()
+			return DescribeSnapshot(s) + string(s.GetData()), err
+		})
+	}
+	act := func(name string, act func(m memory) error) {
+		t.Helper()
+		same(name, func(m memory) (string, error) { return "", act(m) })
+		look()
+	}
+	look()
+	act("append", func(m memory) error {
+		return m.Append([]*pb.Entry{entry(1, 1, "a"), entry(2, 1, ""), entry(3, 2, "ccc")})
+	})
+	act("append nothing", func(m memory) error { return m.Append(nil) })
+	act("overwrite", func(m memory) error {
+		return m.Append([]*pb.Entry{entry(3, 3, "d"),
+			entry(4, 3, "e")})
+	})
+	act("hard state", func(m memory) error {
+		return m.SetHardState(&pb.HardState{Term: ref(uint64(3)), Vote: ref(uint64(2)),
+			Commit: ref(uint64(2))})
+	})
+	act("snapshot", func(m memory) error {
+		_, err := m.CreateSnapshot(2, &pb.ConfState{Voters: []uint64{1, 2}}, []byte("x"))
+		return err
+	})
+	act("the same snapshot", func(m memory) error {
+		_, err := m.CreateSnapshot(2, nil, []byte("x"))
+		return err
+	})
+	act("compact", func(m memory) error { return m.Compact(2) })
+	act("compact again", func(m memory) error { return m.Compact(1) })
+	act("append below", func(m memory) error {
+		return m.Append([]*pb.Entry{entry(1, 1, "a"), entry(2, 1, ""), entry(3, 3, "d"), entry(4,
+			3, "e"), entry(5, 3, "f")})
+	})
+	act("restore", func(m memory) error { return m.ApplySnapshot(snapshotAt(9, 4, 1, 2, 3)) })
+	act("restore older", func(m memory) error { return m.ApplySnapshot(snapshotAt(8, 4, 1)) })
+	act("append after", func(m memory) error { return m.Append([]*pb.Entry{entry(10, 4, "g")}) })
+}
+
+func TestMemoryStorageAnswersWhereUpstreamPanics(t *testing.T) {
+	ms := NewMemoryStorage()
+	must(t, ms.Append([]*pb.Entry{entry(1, 1, "a")}))
+	if _, err := ms.Entries(1, 5, NoLimit); !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	if _, err := ms.CreateSnapshot(7, nil, nil); !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	if err := ms.Compact(7); !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	for _, bad := range [][]*pb.Entry{{entry(5, 1, "gap")}, {nil}, {entry(2, 1, ""), entry(4, 1,
+		"")}} {
+		if ms.Append(bad) == nil {
+			t.Errorf("%v was appended", bad)
+		}
+	}
+	must(t, ms.SetHardState(nil))
+	must(t, new(MemoryStorage).Append([]*pb.Entry{entry(1, 1, "")}))
+	var none *MemoryStorage
+	if none.Append([]*pb.Entry{entry(1, 1, "")}) == nil || none.Compact(1) == nil {
+		t.Error("a nil storage")
+	}
+	if _, _, err := none.InitialState(); err == nil {
+		t.Error("a nil storage")
+	}
+}
+
+// wrapped is a storage of an application's own: it embeds a MemoryStorage and overrides methods.
+type wrapped struct {
+	*MemoryStorage
+	entries func(lo, hi, maxSize uint64) ([]*pb.Entry, error)
+	term    func(i uint64) (uint64, error)
+	calls   int
+}
+
+func (w *wrapped) Entries(lo, hi, maxSize uint64) ([]*pb.Entry, error) {
+	w.calls++
+	if w.entries != nil {
+		return w.entries(lo, hi, maxSize)
+	}
+	return w.MemoryStorage.Entries(lo, hi, maxSize)
+}
+
+func (w *wrapped) Term(i uint64) (uint64, error) {
+	if w.term != nil {
+		return w.term(i)
+	}
+	return w.MemoryStorage.Term(i)
+}
+
+// leaderOn makes a leader on a wrapped storage, and a follower that is behind.
+func leaderOn(t *testing.T, w *wrapped) *member {
+	t.Helper()
+	w.MemoryStorage = NewMemoryStorage()
+	must(t, w.ApplySnapshot(membership(1, 2)))
+	node, err := NewRawNode(testConfig(1, w))
+	must(t, err)
+	t.Cleanup(node.Close)
+	m := &member{RawNode: node, storage: w.MemoryStorage}
+	must(t, m.Campaign())
+	g := &group{t: t, members: map[uint64]*member{1: m}, inboxes: map[uint64][]*pb.Message{}}
+	g.settle()
+	must(t, m.Step(&pb.Message{Type: pb.MsgVoteResp.Enum(), From: ref(uint64(2)),
+		Term: ref(uint64(1))}))
+	g.settle()
+	for i := range 5 {
+		must(t, m.Propose(fmt.Appendf(nil, "%d", i)))
+		g.settle()
+	}
+	return m
+}
+
+// lag has the follower say that it has nothing, so that the leader reads its storage.
+func lag(m *member) error {
+	return m.Step(&pb.Message{
+		Type: pb.MsgAppResp.Enum(), From: ref(uint64(2)), Term: ref(uint64(1)),
+		Index:  ref(uint64(0)),
+		Reject: ref(true), RejectHint: ref(uint64(0)),
+	})
+}
+
+func TestEmbeddedStorageIsCalledBack(t *testing.T) {
+	w := &wrapped{}
+	m := leaderOn(t, w)
+	before := w.calls
+	must(t, lag(m))
+	rd := m.Ready()
+	if w.calls == before {
+		t.Fatal("the overriding method was not called")
+	}
+	var sent []*pb.Entry
+	for _, message := range rd.Messages {
+		sent = append(sent, message.GetEntries()...)
+	}
+	if len(sent) == 0 || !slices.ContainsFunc(sent,
+		func(e *pb.Entry) bool { return string(e.Data) == "3" }) {
+		t.Fatalf("%s", DescribeReady(rd, nil))
+	}
+}
+
+func TestStorageThatFailsIsContained(t *testing.T) {
+	own := errors.New("the disk is on fire")
+	for name, entries := range map[string]func(lo, hi, maxSize uint64) ([]*pb.Entry, error){
+		"error":   func(_, _, _ uint64) ([]*pb.Entry, error) { return nil, own },
+		"panic":   func(_, _, _ uint64) ([]*pb.Entry, error) { panic("no disk") },
+		"nothing": func(_, _, _ uint64) ([]*pb.Entry, error) { return nil, nil },
+		"wrong place": func(lo, _, _ uint64) ([]*pb.Entry,
+			error) {
+			return []*pb.Entry{entry(lo+7, 1, "")}, nil
+		},
+		"too many": func(lo, hi, _ uint64) ([]*pb.Entry, error) {
+			var all []*pb.Entry
+			for i := range hi - lo + 9 {
+				all = append(all, entry(lo+i, 1, ""))
+			}
+			return all, nil
+		},
+		"nil entries": func(lo, hi, _ uint64) ([]*pb.Entry, error) {
+			return make([]*pb.Entry,
+				hi-lo), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wrapped{}
+			m := leaderOn(t, w)
+			w.entries = entries
+			_ = lag(m)
+			_ = m.Ready()
+			m.Tick()
+			_ = m.Status().String()
+			m.Close()
+		})
+	}
+}
+
+func TestStorageThatFailsAtStart(t *testing.T) {
+	w := &wrapped{MemoryStorage: NewMemoryStorage()}
+	must(t, w.Append([]*pb.Entry{entry(1, 1, "")}))
+	w.term = func(uint64) (uint64, error) { panic("no disk") }
+	if node, err := NewRawNode(testConfig(1, w)); err == nil {
+		t.Fatalf("a node was made: %v", node.Status())
+	}
+}
+
+func TestStorageMayNotCallItsNode(t *testing.T) {
+	w := &wrapped{}
+	m := leaderOn(t, w)
+	var inner error
+	w.entries = func(lo, hi, maxSize uint64) ([]*pb.Entry, error) {
+		inner = m.Propose([]byte("from inside"))
+		return w.MemoryStorage.Entries(lo, hi, maxSize)
+	}
+	must(t, lag(m))
+	_ = m.Ready()
+	if !errors.Is(inner, ErrReentry) {
+		t.Fatal(inner)
+	}
+}
+
+func TestEntriesAreEqualToUpstreamsBytes(t *testing.T) {
+	g := newGroup(t, 1, nil)
+	must(t, g.members[1].Campaign())
+	g.settle()
+	must(t, g.members[1].Propose([]byte("x")))
+	rd := g.members[1].Ready()
+	for _, e := range rd.Entries {
+		want := entry(e.GetIndex(), e.GetTerm(), string(e.Data))
+		if len(e.Data) == 0 {
+			want.Data = nil
+		}
+		if !proto.Equal(e, want) {
+			t.Errorf("%v, not %v", e, want)
+		}
+	}
+}
