@@ -1104,48 +1104,6 @@ raftcore_status raftcore_node_report_snapshot(raftcore_node *node,
                                               raftcore_error *error);
 
 /* ------------------------------------------------------------------------------------------------
- * Messages in.
- *
- * What came from a peer is handed in as it came, one message or many in one call. A message that
- * is refused is RAFTCORE_ERR_REFUSED and changes nothing: whatever the bytes, they cannot harm
- * the node.
- * --------------------------------------------------------------------------------------------- */
-
-/// Hands in an encoded message that came from a peer. The bytes are copied.
-raftcore_status raftcore_node_step(raftcore_node *node,
-                                   const void *message,
-                                   size_t len,
-                                   raftcore_error *error);
-
-/// Hands in count encoded messages in one call. The bytes are copied. Each is tried, whatever
-/// became of those before it. Returns RAFTCORE_OK when all were taken, otherwise the status of the
-/// first that was not. The status of each is written to statuses, an array of count or NULL, in
-/// either case.
-raftcore_status raftcore_node_step_many(raftcore_node *node,
-                                        const raftcore_slice *messages,
-                                        size_t count,
-                                        raftcore_status *statuses,
-                                        raftcore_error *error);
-
-/// As raftcore_node_step_many, with the messages one behind the other in len bytes: lengths, an
-/// array of count, says how long each is, and their sum must be len.
-raftcore_status raftcore_node_step_packed(raftcore_node *node,
-                                          const void *bytes,
-                                          size_t len,
-                                          const uint64_t *lengths,
-                                          size_t count,
-                                          raftcore_status *statuses,
-                                          raftcore_error *error);
-
-/// Hands in messages as structs: for members in one process, and for a transport that has a format
-/// of its own. stride is sizeof(raftcore_message). Everything they point to is copied; encoded is
-/// not looked at, response_number must be zero. Otherwise as raftcore_node_step_many.
-raftcore_status raftcore_node_step_messages(raftcore_node *node,
-                                            const raftcore_messages *messages,
-                                            raftcore_status *statuses,
-                                            raftcore_error *error);
-
-/* ------------------------------------------------------------------------------------------------
  * Proposals, reads and membership changes.
  * --------------------------------------------------------------------------------------------- */
 
@@ -1423,6 +1381,58 @@ raftcore_status raftcore_node_describe_ready(const raftcore_node *node,
                                              const raftcore_ready *ready,
                                              raftcore_buffer *out,
                                              raftcore_error *error);
+
+/* ------------------------------------------------------------------------------------------------
+ * Messages in.
+ *
+ * What came from a peer is handed in as it came, one message or many in one call. A message that
+ * is refused is RAFTCORE_ERR_REFUSED and changes nothing: whatever the bytes, they cannot harm
+ * the node.
+ * --------------------------------------------------------------------------------------------- */
+
+/// Hands in an encoded message that came from a peer. The bytes are copied.
+raftcore_status raftcore_node_step(raftcore_node *node,
+                                   const void *message,
+                                   size_t len,
+                                   raftcore_error *error);
+
+/// Hands in count encoded messages in one call. The bytes are copied. Each is tried, whatever
+/// became of those before it. Returns RAFTCORE_OK when all were taken, otherwise the status of the
+/// first that was not. The status of each is written to statuses, an array of count or NULL, in
+/// either case.
+raftcore_status raftcore_node_step_many(raftcore_node *node,
+                                        const raftcore_slice *messages,
+                                        size_t count,
+                                        raftcore_status *statuses,
+                                        raftcore_error *error);
+
+/// As raftcore_node_step_many, with the messages one behind the other in len bytes: lengths, an
+/// array of count, says how long each is, and their sum must be len.
+raftcore_status raftcore_node_step_packed(raftcore_node *node,
+                                          const void *bytes,
+                                          size_t len,
+                                          const uint64_t *lengths,
+                                          size_t count,
+                                          raftcore_status *statuses,
+                                          raftcore_error *error);
+
+/// Hands in messages as structs: for members in one process, and for a transport that has a format
+/// of its own. stride is sizeof(raftcore_message). Everything they point to is copied; encoded is
+/// not looked at, response_number must be zero. Otherwise as raftcore_node_step_many.
+raftcore_status raftcore_node_step_messages(raftcore_node *node,
+                                            const raftcore_messages *messages,
+                                            raftcore_status *statuses,
+                                            raftcore_error *error);
+
+/// Hands in a message of an outstanding Ready of the node from: for members in one process, as in
+/// a simulation. Nothing is encoded and no payload copied. message points into the Ready; one that
+/// goes back to its own node (response_number) is not for this call. Fails with
+/// RAFTCORE_ERR_STALE_READY when the Ready is not outstanding or the message none of its own.
+raftcore_status raftcore_node_step_from(raftcore_node *node,
+                                        const raftcore_node *from,
+                                        const raftcore_ready *ready,
+                                        const raftcore_message *message,
+                                        raftcore_error *error);
 
 /* ------------------------------------------------------------------------------------------------
  * Asynchronous storage writes.

@@ -65,6 +65,11 @@ impl Journal {
         (before, observer)
     }
 
+    /// Whether somebody takes the lines.
+    pub(crate) const fn is_heard(&self) -> bool {
+        self.sink.is_some()
+    }
+
     /// The node has stopped.
     pub(crate) fn tell_fault(&self, fault: &Fault) {
         if self.sink.is_some() {

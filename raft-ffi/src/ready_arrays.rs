@@ -127,6 +127,14 @@ impl Arrays {
         (raftcore_messages::of(append), raftcore_messages::of(apply))
     }
 
+    /// Which of the messages this is a view of.
+    pub(crate) fn message_number(&self, view: *const raftcore_message) -> Option<usize> {
+        let offset = view.addr().checked_sub(self.messages.as_ptr().addr())?;
+        let size = size_of::<raftcore_message>();
+        let number = offset / size;
+        (offset % size == 0 && number < self.messages.len()).then_some(number)
+    }
+
     fn add_message(&mut self, message: &Message) {
         let mut view = raftcore_message::of(message);
         let number = self.messages.len();

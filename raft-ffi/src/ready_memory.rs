@@ -7,12 +7,12 @@
 
 use std::ptr;
 
-use raftcore::Ready;
+use raftcore::{Message, Ready, Reply};
 
 use crate::awaited::Awaited;
 use crate::entry::raftcore_hard_state;
 use crate::error::Failure;
-use crate::message::raftcore_messages;
+use crate::message::{raftcore_message, raftcore_messages};
 use crate::ready::{raftcore_read_states, raftcore_ready, raftcore_soft_state};
 use crate::ready_arrays::{Arrays, Work};
 use crate::snapshot::SnapshotView;
@@ -107,6 +107,14 @@ impl Slot {
         self.outstanding.as_ref().ok_or_else(|| Failure::new(RAFTCORE_ERR_STALE_READY, text))
     }
 
+    /// The message of the core that this view in the outstanding Ready shows.
+    pub(crate) fn message(&self, view: *const raftcore_message) -> Result<&Message, Failure> {
+        let text = "the message is none of this Ready's that travel";
+        let number = self.arrays.message_number(view);
+        let found = number.and_then(|number| nth_message(self.outstanding.as_ref()?, number));
+        found.ok_or_else(|| Failure::new(RAFTCORE_ERR_STALE_READY, text))
+    }
+
     /// Takes the outstanding Ready out, to be advanced. Its memory stays as it is.
     pub(crate) fn take(&mut self) -> Option<Ready> {
         self.outstanding.take()
@@ -159,6 +167,20 @@ impl Slot {
 
     fn address(&self) -> *const raftcore_ready {
         &raw const self.heads[self.current].ready
+    }
+}
+
+/// The messages of a Ready in the order of their views.
+fn nth_message(ready: &Ready, number: usize) -> Option<&Message> {
+    let Some(number) = number.checked_sub(ready.messages.len()) else {
+        return ready.messages.get(number);
+    };
+    match &ready.append {
+        None => ready.messages_after_sync.get(number),
+        Some(append) => match append.replies.get(number)? {
+            Reply::Peer(message) => Some(message),
+            Reply::Local(_) => None,
+        },
     }
 }
 

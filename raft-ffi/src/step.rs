@@ -14,9 +14,10 @@ use raftcore::wire::schema;
 use crate::backend::Backend;
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, Handle};
-use crate::message::raftcore_messages;
+use crate::message::{raftcore_message, raftcore_messages};
 use crate::message_in;
 use crate::node::raftcore_node;
+use crate::ready::raftcore_ready;
 use crate::slice::{self, raftcore_slice};
 use crate::status::{RAFTCORE_OK, raftcore_status};
 
@@ -93,6 +94,27 @@ pub unsafe extern "C" fn raftcore_node_step_messages(
             unsafe { (handle::of(node)?, message_in::copy_all(messages, "messages")?) };
         // SAFETY: as above: `statuses` is NULL or an array of as many.
         unsafe { step_each(node, messages, statuses, step_flat) }
+    })
+}
+
+/// Hands in a message of an outstanding Ready of the node from: for members in one process, as in
+/// a simulation. Nothing is encoded and no payload copied. message points into the Ready; one that
+/// goes back to its own node (response_number) is not for this call. Fails with
+/// RAFTCORE_ERR_STALE_READY when the Ready is not outstanding or the message none of its own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_step_from(
+    node: *mut raftcore_node,
+    from: *const raftcore_node,
+    ready: *const raftcore_ready,
+    message: *const raftcore_message,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises; `ready` and `message` are compared and not read.
+        let (node, from) = unsafe { (handle::of(node)?, handle::of(from)?) };
+        // One lock at a time.
+        let message = from.call(|state| state.ready.find(ready)?.message(message).cloned())?;
+        node.call(|state| Ok(state.core.step(message)?))
     })
 }
 

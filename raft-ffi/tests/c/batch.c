@@ -1,13 +1,27 @@
 /* Many things in one call: messages as structs and packed, payloads packed, changes encoded. */
 #include "cluster.h"
 
-/* Everything that goes over this network goes as structs, and once more as packed bytes. */
+/* The Ready that is worked on. */
+static const raftcore_ready *driven;
+
+/* Everything that goes over this network goes as structs, or from Ready to node, or
+ * as packed bytes. */
 static void deliver_structs(struct cluster *cluster, const raftcore_messages *messages)
 {
     for (size_t i = 0; i < messages->count; i++) {
         const raftcore_message *message = raftcore_message_at(messages, i);
         raftcore_messages one = {message, 1, messages->stride};
         OK(raftcore_node_step_messages(member(cluster, message->to)->node, &one, NULL, &error));
+    }
+}
+
+static void deliver_from(struct cluster *cluster, const raftcore_messages *messages)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        const raftcore_message *message = raftcore_message_at(messages, i);
+        raftcore_node *from = member(cluster, message->from)->node;
+        OK(raftcore_node_step_from(member(cluster, message->to)->node, from, driven, message,
+                                   &error));
     }
 }
 
@@ -42,6 +56,7 @@ static void settle_by(struct cluster *cluster,
             OK(raftcore_node_next(at->node, NULL, &ready, &error));
             while (ready != NULL) {
                 busy = 1;
+                driven = ready;
                 by(cluster, &ready->messages);
                 OK(raftcore_node_persist_parts(at->node, ready, RAFTCORE_PERSIST_HARD_STATE,
                                                &error));
@@ -59,9 +74,9 @@ static void settle_by(struct cluster *cluster,
 
 static void a_group_lives_on_structs_and_on_packed_bytes(void)
 {
-    void (*ways[])(struct cluster *, const raftcore_messages *) = {deliver_structs,
-                                                                   deliver_packed};
-    for (int way = 0; way < 2; way++) {
+    void (*ways[])(struct cluster *, const raftcore_messages *) = {
+        deliver_structs, deliver_from, deliver_packed};
+    for (int way = 0; way < 3; way++) {
         struct cluster cluster;
         cluster_start(&cluster, 3);
         settle_by(&cluster, ways[way]);
@@ -123,6 +138,25 @@ static void what_is_wrong_with_a_batch_is_said(void)
     CHECK_STATUS(raftcore_node_step_messages(node, &one, NULL, &error), RAFTCORE_ERR_STRUCT_SIZE);
     one.stride = sizeof message - 8;
     CHECK_STATUS(raftcore_node_step_messages(node, &one, NULL, &error), RAFTCORE_ERR_STRUCT_SIZE);
+
+    /* A message of a Ready is one that it has. */
+    struct cluster other;
+    const raftcore_ready *theirs;
+    cluster_start(&other, 2);
+    settle(&other);
+    OK(raftcore_node_campaign(other.members[0].node, &error));
+    OK(raftcore_node_ready(other.members[0].node, &theirs, &error));
+    CHECK(theirs->messages.count > 0);
+    const raftcore_message *asks = raftcore_message_at(&theirs->messages, 0);
+    CHECK_STATUS(raftcore_node_step_from(node, other.members[0].node, theirs, &message, &error),
+                 RAFTCORE_ERR_STALE_READY);
+    CHECK_STATUS(raftcore_node_step_from(node, other.members[0].node, NULL, asks, &error),
+                 RAFTCORE_ERR_NULL);
+    CHECK_STATUS(raftcore_node_step_from(node, node, theirs, asks, &error),
+                 RAFTCORE_ERR_STALE_READY);
+    OK(raftcore_node_step_from(other.members[1].node, other.members[0].node, theirs, asks,
+                               &error));
+    cluster_stop(&other);
 
     /* Parts. */
     raftcore_proposed proposed = {.struct_size = sizeof proposed};
