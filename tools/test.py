@@ -34,6 +34,7 @@ PARTS = [
     ("sim", 20, [SIM], None),
     ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run"], None),
     ("install", 10, ["make lib", "tests/install/run"], None),
+    ("python", 20, ["python/check"], None),
     ("snippets", 20, ["tools/snippets.py"], None),
     ("interop", 30, ["tests/interop/run"], None),
     ("go", 30, ["bindings/go/run"], None),
