@@ -4,7 +4,7 @@
 //! (`raftcore/_enums.py`, `raftcore/_errors.py`), where they are ordinary classes; so are the
 //! asyncio and threading nodes on top.
 #![deny(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::panic_in_result_fn, clippy::unwrap_used, clippy::expect_used))]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod buffer;
 mod enums;

@@ -49,7 +49,9 @@ impl MemoryStorage {
 #[pymethods]
 impl MemoryStorage {
     #[new]
-    #[pyo3(signature = (*, voters=None, conf_state=None, hard_state=None, snapshot=None, entries=None))]
+    #[pyo3(signature = (
+        *, voters=None, conf_state=None, hard_state=None, snapshot=None, entries=None
+    ))]
     fn new(
         voters: Option<values::Many<u64>>,
         conf_state: Option<&Bound<'_, values::ConfState>>,

@@ -28,7 +28,7 @@ def refused(node: raft.RawNode) -> None:
     """Show what is a mistake."""
     node.propose("text")  # type: ignore[arg-type]
     node.propose([1, 2, 3])  # type: ignore[arg-type]
-    raft.Config(1)  # type: ignore[misc]
+    raft.Config(1)  # type: ignore[call-arg]
     raft.Config(id=1, election_tick=10)  # type: ignore[call-arg]
     raft.Position(1, 2).term = 3  # type: ignore[misc]
     node.advance(None)  # type: ignore[arg-type]
