@@ -1,7 +1,9 @@
 //! Asynchronous storage writes: two threads of the application append and apply, and what they
 //! report is taken only for what it proves.
 
-use raftcore::{Config, Error, LocalResponse, Misuse, Reply, RoleKind, SnapshotStatus, describe};
+use raftcore::{
+    Config, Error, Index, LocalResponse, Misuse, Reply, RoleKind, SnapshotStatus, describe,
+};
 
 use crate::support::{
     Group, Member, accepted, append, fingerprint, heartbeat, id, install, snapshot, stored_terms,
@@ -30,6 +32,22 @@ fn leader() -> Member {
 /// The work that waits for the append thread, in the text form of the scenarios.
 fn append_work(member: &Member) -> Vec<String> {
     member.appends.iter().map(|work| describe::message(&work.to_flat())).collect()
+}
+
+#[test]
+fn an_acknowledgement_says_how_far_it_applied() {
+    let mut leader = leader();
+    leader.propose("a").unwrap();
+    leader.drain();
+    let (_, written) = leader.write_append();
+    assert!(written.iter().all(|response| response.applied().is_none()));
+    for response in written {
+        leader.node.storage_response(response).unwrap();
+    }
+    leader.acknowledge(2);
+    leader.drain();
+    let applied: Vec<_> = leader.applies.iter().map(|work| work.reply.applied()).collect();
+    assert_eq!(applied, [Some(Index(leader.last_index()))]);
 }
 
 #[test]

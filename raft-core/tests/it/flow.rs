@@ -31,6 +31,24 @@ fn leader_with(change: impl FnOnce(&mut Config)) -> Member {
     leader
 }
 
+/// Whether the status says that the window of a member is full.
+fn is_window_full(leader: &Member, to: u64) -> bool {
+    let status = leader.status();
+    status.progress.iter().any(|peer| peer.id == id(to) && peer.is_window_full())
+}
+
+#[test]
+fn the_status_tells_a_full_window() {
+    let mut leader = leader_with(|c| c.max_inflight_messages = 2);
+    for full in [false, true] {
+        leader.propose(payload(1)).unwrap();
+        leader.drain();
+        assert_eq!((is_window_full(&leader, 2), is_window_full(&leader, 1)), (full, false));
+    }
+    leader.acknowledge(2);
+    assert!(!is_window_full(&leader, 2) && is_window_full(&leader, 3));
+}
+
 // Probing.
 
 #[test]

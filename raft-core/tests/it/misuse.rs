@@ -332,6 +332,19 @@ fn compaction_out_of_range() {
 }
 
 #[test]
+fn entries_that_cannot_be_appended() {
+    let mut node = Member::with_log(1, &ALL, &[1, 1, 1], 3);
+    let log = &mut node.storage_mut().inner;
+    let gap = |expected, got| Err(StorageError::Gap { expected: Index(expected), got: Index(got) });
+    assert_eq!(log.append(&entries(&[(1, 5)])), gap(4, 5), "after the end");
+    assert_eq!(log.append(&entries(&[(1, 4), (1, 6)])), gap(5, 6), "between them");
+    assert_eq!(log.append(&entries(&[(1, 4), (1, 4)])), gap(5, 4), "twice the same");
+    log.compact(Index(3)).unwrap();
+    log.append(&entries(&[(2, 2), (2, 3)])).unwrap();
+    assert_eq!(stored_terms(&node), [0; 0], "what is compacted stays so");
+}
+
+#[test]
 fn a_snapshot_out_of_range() {
     let mut node = Member::with_log(1, &ALL, &[1, 1, 1], 3);
     node.drain();

@@ -8,6 +8,18 @@ use crate::support::{
     stored_terms, texts, with_learners,
 };
 
+#[test]
+fn what_is_sent_and_received_is_counted_by_kind() {
+    let mut leader = Member::new(1, &[1, 2, 3]);
+    leader.become_leader();
+    let count =
+        |leader: &Member, kind| (leader.metrics().sent(kind), leader.metrics().received(kind));
+    assert_eq!(count(&leader, MessageKind::Append), (2, 0), "its first entry, to the two others");
+    assert_eq!(count(&leader, MessageKind::AppendResponse), (0, 0), "its own is no message");
+    leader.acknowledge(2);
+    assert_eq!(count(&leader, MessageKind::AppendResponse), (0, 1));
+}
+
 // Finding where the logs agree (paper, end of section 5.3).
 
 /// What the leader of a log with these terms asks next, after a rejection at its end with a hint.

@@ -7,8 +7,9 @@ use raftcore::{
 };
 
 use crate::support::{
-    Call, Group, Lie, Member, accepted, append, fingerprint, heartbeat_response, id, install,
-    joint, many, message, rejected, snapshot, stored_terms, texts, vote, voters, with_learners,
+    Call, Group, Lie, Member, accepted, append, change_v2, fingerprint, heartbeat_response, id,
+    install, joint, many, message, rejected, snapshot, stored_terms, texts, vote, voters,
+    with_learners,
 };
 
 const ALL: [u64; 3] = [1, 2, 3];
@@ -283,6 +284,17 @@ fn an_append_to_before_a_pending_snapshot_is_answered_with_its_index() {
     node.step(append(2, 1, 2, (1, 2), &[(2, 3)], 3)).unwrap();
     let expected = ["1->2 MsgAppResp Term:2 Log:0/9", "1->2 MsgAppResp Term:2 Log:0/9"];
     assert_eq!(texts(&node.drain()), expected);
+}
+
+#[test]
+fn a_change_that_a_pending_snapshot_contains_is_overtaken() {
+    let mut node = Member::new(1, &ALL);
+    node.step(install(2, 1, 1, snapshot((1, 9), voters(&[1, 2])))).unwrap();
+    let change = change_v2(Transition::Auto, "v7");
+    let applied = node.apply_conf_change(&change).unwrap();
+    assert!(applied.overtaken && applied.skipped.is_none());
+    assert_eq!(applied.conf_state, voters(&[1, 2]));
+    assert_eq!(node.members(), "voters=(1 2)");
 }
 
 #[test]
