@@ -1,6 +1,6 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim fuzz mutants \
+.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim explore fuzz mutants \
 	mutants-all coverage header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
@@ -50,6 +50,10 @@ scenario: ## play one scenario: F=file; REWRITE=1 accepts what comes out of our 
 sim: ## search for a broken rule in random groups: SEED=N replays one, SECONDS=S (60)
 	cargo run --release --locked --quiet -p raft-sim --bin sim -- \
 		$(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60))
+
+explore: ## visit every state of a small group; ARGS="--terms 2 --crashes 1" makes it another
+	cargo run --release --locked --quiet -p raft-sim --bin explore -- \
+		$(or $(ARGS),--terms 2 --proposals 1 --crashes 1)
 
 fuzz: ## fuzz each target: SECONDS=S (60)
 	fuzz/run $(or $(SECONDS),60)

@@ -22,6 +22,9 @@ TAIL_LINES = 60
 # Seeds that are known to find nothing: a change that makes one of them fail broke something. The
 # search for new ones is `make sim`.
 SIM = "cargo run --release --locked --quiet -p raft-sim --bin sim -- --seeds 1..2000 --summary"
+# Every state of three nodes in two terms: with the leaders' own entries and a crash, and with one
+# more entry. `make explore` adds the two up.
+EXPLORE = "cargo run --release --locked --quiet -p raft-sim --bin explore --"
 EXAMPLES = sorted(path.stem for path in (ROOT / "raft-core" / "examples").glob("*.rs"))
 
 # name, minutes it may take, its commands, and a file without which the part is left out
@@ -32,6 +35,8 @@ PARTS = [
     ("conformance", 20, ["make conformance"], None),
     ("mutants", 5, ["tests/mutants/run --check"], None),
     ("sim", 20, [SIM], None),
+    ("explore", 20, [f"{EXPLORE} --proposals 1", f"{EXPLORE} --proposals 0 --crashes 1"], None),
+    ("raft-rs", 20, ["tests/differential/run"], None),
     ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run"], None),
     ("install", 10, ["make lib", "tests/install/run"], None),
     ("python", 20, ["python/check"], None),

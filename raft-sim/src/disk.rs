@@ -72,6 +72,12 @@ impl Disk {
         disk
     }
 
+    /// The disk of a member of a group that begins with these members and nothing else.
+    pub(crate) fn with_conf_state(conf_state: ConfState) -> Self {
+        let log = MemoryStorage::with_conf_state(conf_state);
+        Self { view: log.clone(), durable: log, ..Self::default() }
+    }
+
     /// Writes, so that the node can read it. It would not yet survive a crash.
     pub(crate) fn write(&mut self, batch: Batch) -> Result<(), StorageError> {
         put(&mut self.view, &batch)?;
@@ -89,8 +95,18 @@ impl Disk {
 
     /// The machine loses power: of what was not synced some is there, the oldest first.
     pub(crate) fn crash(&mut self, random: &mut Random) -> Result<Lost, StorageError> {
+        let kept = random.below(self.unsynced.len() as u64 + 1) as usize;
+        self.crash_keeping(kept)
+    }
+
+    /// Whether something is written that a crash could take.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
+    /// The machine loses power: of what was not synced so many batches are there, the oldest.
+    pub(crate) fn crash_keeping(&mut self, kept: usize) -> Result<Lost, StorageError> {
         let written = self.unsynced.len();
-        let kept = random.below(written as u64 + 1) as usize;
         let mut torn = None;
         for (at, batch) in std::mem::take(&mut self.unsynced).into_iter().enumerate() {
             if at < kept {
@@ -106,7 +122,7 @@ impl Disk {
         self.view = self.durable.clone();
         self.reads_fail.set(false);
         self.snapshot_busy.set(false);
-        Ok(Lost { batches: written - kept })
+        Ok(Lost { batches: written.saturating_sub(kept) })
     }
 
     /// Recovery of the planted mistake: a node does not start on entries beyond its stored term.

@@ -15,6 +15,7 @@ mod check;
 mod client;
 mod cluster;
 mod disk;
+mod explore;
 mod faults;
 mod host;
 mod network;
@@ -31,6 +32,7 @@ mod threads;
 mod workload;
 
 pub use check::Violation;
+pub use explore::{Found, Scope, explore};
 pub use run::{Options, Outcome, catch_panics, minimise, run};
 pub use sabotage::Sabotage;
 pub use schedule::{Replayed, replay};

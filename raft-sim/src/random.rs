@@ -68,6 +68,35 @@ pub(crate) fn mix_bytes(hash: u64, bytes: &[u8]) -> u64 {
     mix(hash, u64::from_le_bytes(word))
 }
 
+/// The same for the standard library's tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mixer(u64);
+
+impl std::hash::Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = mix_bytes(self.0, bytes);
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.0 = mix(self.0, value.into());
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = mix(self.0, value);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.0 = mix(self.0, value as u64);
+    }
+}
+
+/// How tables are made that use [`Mixer`].
+pub(crate) type Mixed = std::hash::BuildHasherDefault<Mixer>;
+
 #[cfg(test)]
 mod tests {
     use super::*;

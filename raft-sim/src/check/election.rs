@@ -6,7 +6,7 @@ use super::{Verdict, ensure};
 use crate::network::SLOTS;
 
 /// What was seen of elections since the run began, crashes included.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Election {
     /// Who led a term.
     leaders: Vec<Option<NodeId>>,

@@ -12,7 +12,7 @@ use crate::network::SLOTS;
 use crate::random::mix;
 
 /// An entry as the judge keeps it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Known {
     term: u64,
     /// The hash of the log up to here.
@@ -21,7 +21,7 @@ struct Known {
 }
 
 /// One node's log, as it was handed out to be persisted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Mirror {
     /// The index before the first entry.
     base: u64,
@@ -47,7 +47,7 @@ impl Mirror {
 }
 
 /// What is committed at one index.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Committed {
     known: Known,
     /// A term in which it was seen to be committed: that of its commit, or a later one.
@@ -55,7 +55,7 @@ struct Committed {
 }
 
 /// The judge of logs.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct LogJudge {
     mirrors: [Mirror; SLOTS],
     /// For each index the entries that were ever there: one for each term.

@@ -68,7 +68,7 @@ impl Flow {
 }
 
 /// What the leader believes to match is on that member's disk.
-fn check_match(
+pub(crate) fn check_match(
     slot: usize,
     term: u64,
     member: NodeId,
