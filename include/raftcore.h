@@ -37,14 +37,22 @@
  *
  * THREADING. A node and a storage may be used from any thread; they lock themselves. No call
  * blocks, except raftcore_node_poll_ready. The exception is destroying: no other call on the same
- * object may run or come later. The library installs no signal handler and starts no thread. Of a
- * process that forked, only one side may go on using a node.
+ * object may run or come later. A callback must not call into the node that is calling it
+ * (RAFTCORE_ERR_REENTRY); other nodes, and every storage, it may use.
+ *
+ * PROCESS. The library installs no signal handler and no atexit function, starts no thread and
+ * prints nothing. Its calls are not for signal handlers: let a handler write to a descriptor of
+ * your own. After a fork only one side may go on with a node; the other may destroy it, or leave
+ * it, and must not watch its descriptor, which both share. Fork while no other thread is inside a
+ * call: its lock would stay locked in the child.
  *
  * OWNERSHIP. What a function takes it copies, unless its comment says otherwise. What it hands
  * out is of two kinds. A Ready and everything it points to belongs to the node and is valid until
- * the next successful raftcore_node_advance of that node, or its raftcore_node_destroy. Anything
- * else that a function writes a pointer to is the caller's, to be freed with the function its
- * comment names; never with free().
+ * it is given back (by raftcore_node_advance, raftcore_node_release or raftcore_node_next, with
+ * success), or the node is destroyed. Anything else that a function writes a pointer to is the
+ * caller's, to be freed with the function its comment names; never with free(). A node or storage
+ * that was destroyed must not be used: a debug build of the library answers such a call with
+ * RAFTCORE_ERR_MISUSE and a second destroy with abort(); a release build cannot tell.
  *
  * ERRORS. A call returns RAFTCORE_OK or a number below zero (see "Status codes"). Except for the
  * -5xx group, a call that failed left the node as it was, and wrote no output but its error
@@ -1282,8 +1290,8 @@ typedef struct raftcore_read_states {
 /// 5. answer the reads in read_states whose index is applied;
 /// 6. raftcore_node_advance.
 ///
-/// The Ready and everything it points to belongs to the node and is valid until the next
-/// successful raftcore_node_advance of that node, or its raftcore_node_destroy. Other calls may
+/// The Ready and everything it points to belongs to the node and is valid until it is given back,
+/// or the node is destroyed. Other calls may
 /// be made meanwhile, from this thread or another. It grows at its end: a field that is new in a
 /// later version is there when struct_size says so.
 typedef struct raftcore_ready {
@@ -1324,8 +1332,8 @@ int32_t raftcore_node_has_ready(const raftcore_node *node);
 /// Takes the next Ready: writes its address to ready, or NULL when there is nothing to do. One is
 /// outstanding at a time: RAFTCORE_ERR_READY_OUTSTANDING until the last one is advanced.
 ///
-/// The Ready and everything it points to belongs to the node and is valid until the next
-/// successful raftcore_node_advance of that node, or its raftcore_node_destroy.
+/// The Ready and everything it points to belongs to the node and is valid until it is given back,
+/// or the node is destroyed.
 raftcore_status raftcore_node_ready(raftcore_node *node,
                                     const raftcore_ready **ready,
                                     raftcore_error *error);
@@ -1346,7 +1354,7 @@ raftcore_status raftcore_node_advance(raftcore_node *node,
 /// raftcore_node_ready says why.
 ///
 /// The next Ready and everything it points to belongs to the node and is valid until it is given
-/// back in turn.
+/// back in turn, or the node is destroyed.
 raftcore_status raftcore_node_next(raftcore_node *node,
                                    const raftcore_ready *ready,
                                    const raftcore_ready **next,
@@ -1478,8 +1486,8 @@ raftcore_status raftcore_node_release(raftcore_node *node,
 /// raftcore_node_destroy: wake it and join its thread first. Fails with
 /// RAFTCORE_ERR_READY_OUTSTANDING when the last Ready is not advanced.
 ///
-/// The Ready and everything it points to belongs to the node and is valid until the next
-/// successful raftcore_node_advance of that node, or its raftcore_node_destroy.
+/// The Ready and everything it points to belongs to the node and is valid until it is given back,
+/// or the node is destroyed.
 raftcore_status raftcore_node_poll_ready(raftcore_node *node,
                                          int32_t timeout_ms,
                                          const raftcore_ready **ready,

@@ -37,14 +37,22 @@
  *
  * THREADING. A node and a storage may be used from any thread; they lock themselves. No call
  * blocks, except raftcore_node_poll_ready. The exception is destroying: no other call on the same
- * object may run or come later. The library installs no signal handler and starts no thread. Of a
- * process that forked, only one side may go on using a node.
+ * object may run or come later. A callback must not call into the node that is calling it
+ * (RAFTCORE_ERR_REENTRY); other nodes, and every storage, it may use.
+ *
+ * PROCESS. The library installs no signal handler and no atexit function, starts no thread and
+ * prints nothing. Its calls are not for signal handlers: let a handler write to a descriptor of
+ * your own. After a fork only one side may go on with a node; the other may destroy it, or leave
+ * it, and must not watch its descriptor, which both share. Fork while no other thread is inside a
+ * call: its lock would stay locked in the child.
  *
  * OWNERSHIP. What a function takes it copies, unless its comment says otherwise. What it hands
  * out is of two kinds. A Ready and everything it points to belongs to the node and is valid until
- * the next successful raftcore_node_advance of that node, or its raftcore_node_destroy. Anything
- * else that a function writes a pointer to is the caller's, to be freed with the function its
- * comment names; never with free().
+ * it is given back (by raftcore_node_advance, raftcore_node_release or raftcore_node_next, with
+ * success), or the node is destroyed. Anything else that a function writes a pointer to is the
+ * caller's, to be freed with the function its comment names; never with free(). A node or storage
+ * that was destroyed must not be used: a debug build of the library answers such a call with
+ * RAFTCORE_ERR_MISUSE and a second destroy with abort(); a release build cannot tell.
  *
  * ERRORS. A call returns RAFTCORE_OK or a number below zero (see "Status codes"). Except for the
  * -5xx group, a call that failed left the node as it was, and wrote no output but its error

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use raftcore::{Fault, Node};
 
+use crate::alive;
 use crate::awaited::Awaited;
 use crate::backend::{Backend, Occupied};
 use crate::error::Failure;
@@ -183,6 +184,7 @@ impl State {
 /// # Safety
 /// `node` is NULL or a node that is not destroyed before the result is last used.
 pub(crate) unsafe fn of<'a>(node: *const raftcore_node) -> Result<&'a Handle, Failure> {
+    alive::check(node, "node")?;
     // SAFETY: as promised by the caller.
     match unsafe { node.as_ref() } {
         Some(node) => Ok(&node.handle),

@@ -4,9 +4,9 @@
 //! of the header, in the order in which `tools/header` lists them: the public modules here. The
 //! others are behind them: `guard` (every export runs under it), `handle` (a node behind its
 //! lock), `ready_memory` and `ready_arrays` (Readies in C's form), `awaited` (what storage threads
-//! owe), `message_in` (messages from C's form), `sized` (structs that grow), `owned` (objects for
-//! the caller to own), `backend` and `callbacks` (storages), `readiness` (the descriptor),
-//! `journal` (the log).
+//! owe), `message_in` and `message_scan` (messages from C), `alive` (what was destroyed), `sized`
+//! (structs that grow), `owned` (objects for the caller to own), `backend` and `callbacks`
+//! (storages), `readiness` (the descriptor), `journal` (the log).
 //!
 //! It is the only home of unsafe code, locks and descriptors. The rules, each of which a test
 //! holds:
@@ -27,9 +27,12 @@ mod guard;
 #[macro_use]
 mod sized;
 
+mod alive;
 mod awaited;
 mod backend;
 mod callbacks;
+#[cfg(feature = "guarding-allocator")]
+mod guarding;
 mod handle;
 mod journal;
 #[cfg(test)]

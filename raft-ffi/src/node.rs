@@ -8,6 +8,7 @@
 
 use raftcore::{MemoryStorage, Node, Peer, SnapshotStatus};
 
+use crate::alive;
 use crate::backend::Backend;
 use crate::config::{self, raftcore_config};
 use crate::entry;
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn raftcore_node_create(
         let core = Node::new(&config, backend)?;
         let memory = ReadyMemory::new(forms, config.async_storage_writes);
         let handle = Handle::new(core, memory, occupied);
-        out.write(Box::into_raw(Box::new(raftcore_node { handle })));
+        out.write(alive::born(Box::into_raw(Box::new(raftcore_node { handle }))));
         Ok(())
     })
 }
@@ -72,6 +73,7 @@ pub unsafe extern "C" fn raftcore_node_create(
 pub unsafe extern "C" fn raftcore_node_destroy(node: *mut raftcore_node) {
     guard!(else (), {
         if !node.is_null() {
+            alive::dies(node);
             // SAFETY: came from `raftcore_node_create`, and the caller says that it is not used
             // again.
             drop(unsafe { Box::from_raw(node) });

@@ -18,8 +18,8 @@ use crate::status::raftcore_status;
 /// raftcore_node_destroy: wake it and join its thread first. Fails with
 /// RAFTCORE_ERR_READY_OUTSTANDING when the last Ready is not advanced.
 ///
-/// The Ready and everything it points to belongs to the node and is valid until the next
-/// successful raftcore_node_advance of that node, or its raftcore_node_destroy.
+/// The Ready and everything it points to belongs to the node and is valid until it is given back,
+/// or the node is destroyed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_poll_ready(
     node: *mut raftcore_node,

@@ -75,8 +75,8 @@ pub struct raftcore_read_states {
 /// 5. answer the reads in read_states whose index is applied;
 /// 6. raftcore_node_advance.
 ///
-/// The Ready and everything it points to belongs to the node and is valid until the next
-/// successful raftcore_node_advance of that node, or its raftcore_node_destroy. Other calls may
+/// The Ready and everything it points to belongs to the node and is valid until it is given back,
+/// or the node is destroyed. Other calls may
 /// be made meanwhile, from this thread or another. It grows at its end: a field that is new in a
 /// later version is there when struct_size says so.
 #[repr(C)]
@@ -125,8 +125,8 @@ pub unsafe extern "C" fn raftcore_node_has_ready(node: *const raftcore_node) -> 
 /// Takes the next Ready: writes its address to ready, or NULL when there is nothing to do. One is
 /// outstanding at a time: RAFTCORE_ERR_READY_OUTSTANDING until the last one is advanced.
 ///
-/// The Ready and everything it points to belongs to the node and is valid until the next
-/// successful raftcore_node_advance of that node, or its raftcore_node_destroy.
+/// The Ready and everything it points to belongs to the node and is valid until it is given back,
+/// or the node is destroyed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_ready(
     node: *mut raftcore_node,
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn raftcore_node_advance(
 /// raftcore_node_ready says why.
 ///
 /// The next Ready and everything it points to belongs to the node and is valid until it is given
-/// back in turn.
+/// back in turn, or the node is destroyed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_next(
     node: *mut raftcore_node,

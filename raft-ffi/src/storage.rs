@@ -13,6 +13,7 @@ use std::ffi::c_void;
 
 use raftcore::{Index, MemoryStorage, Storage as _};
 
+use crate::alive;
 use crate::backend::Backend;
 use crate::entry::{self, raftcore_entries, raftcore_hard_state};
 use crate::error::{Failure, raftcore_error};
@@ -57,6 +58,7 @@ pub unsafe extern "C" fn raftcore_storage_create_memory(
 pub unsafe extern "C" fn raftcore_storage_destroy(storage: *mut raftcore_storage) {
     guard!(else (), {
         if !storage.is_null() {
+            alive::dies(storage);
             // SAFETY: came from `give`, and the caller says that it is not used again.
             drop(unsafe { Box::from_raw(storage) });
         }
@@ -302,7 +304,7 @@ pub unsafe extern "C" fn raftcore_storage_snapshot(
 impl raftcore_storage {
     /// A handle for the caller to own.
     pub(crate) fn give(backend: Backend) -> *mut Self {
-        Box::into_raw(Box::new(Self { backend }))
+        alive::born(Box::into_raw(Box::new(Self { backend })))
     }
 }
 
@@ -311,6 +313,7 @@ impl raftcore_storage {
 /// # Safety
 /// `storage` is NULL or a storage that is not destroyed before the result is last used.
 pub(crate) unsafe fn of<'a>(storage: *const raftcore_storage) -> Result<&'a Backend, Failure> {
+    alive::check(storage, "storage")?;
     // SAFETY: as promised by the caller.
     match unsafe { storage.as_ref() } {
         Some(storage) => Ok(&storage.backend),

@@ -117,6 +117,26 @@ fn declared() -> BTreeSet<String> {
     names
 }
 
+/// Every export is called by a C test, and one that can fail is called with NULL in `null.c`.
+#[test]
+fn every_export_is_tested_in_c() {
+    let folder = root().join("raft-ffi/tests/c");
+    let mut all = String::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "c" || kind == "h") {
+            all.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+    let null = fs::read_to_string(folder.join("null.c")).unwrap();
+    let header = header();
+    for name in declared() {
+        assert!(all.contains(&format!("{name}(")), "{name} is called by no test");
+        let can_fail = header.contains(&format!("raftcore_status {name}("));
+        assert!(!can_fail || null.contains(&format!("{name}(")), "{name} is not in null.c");
+    }
+}
+
 /// What cannot be called from C, and why.
 const NOT_IN_C: [(&str, &str); 9] = [
     ("node::fault_with", "for the boundary itself"),

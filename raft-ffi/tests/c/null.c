@@ -61,6 +61,76 @@ static void node_functions(raftcore_node *node)
     CHECK(other == NULL);
 }
 
+/* What is newer than the first release. */
+static void newer_node_functions(raftcore_node *node)
+{
+    const raftcore_ready *ready;
+    raftcore_messages messages = RAFTCORE_MESSAGES_INIT;
+    raftcore_message message = RAFTCORE_MESSAGE_INIT;
+    raftcore_buffer buffer;
+    uint64_t one = 1;
+    IS_NULL(raftcore_node_step_packed(NULL, NULL, 0, NULL, 0, NULL, &error));
+    IS_NULL(raftcore_node_step_packed(node, NULL, 1, &one, 1, NULL, &error));
+    IS_NULL(raftcore_node_step_packed(node, "", 1, NULL, 1, NULL, &error));
+    IS_NULL(raftcore_node_step_messages(NULL, &messages, NULL, &error));
+    IS_NULL(raftcore_node_step_messages(node, NULL, NULL, &error));
+    OK(raftcore_node_step_messages(node, &messages, NULL, &error));
+    messages.count = 1;
+    IS_NULL(raftcore_node_step_messages(node, &messages, NULL, &error));
+    IS_NULL(raftcore_node_step_from(NULL, node, NULL, &message, &error));
+    IS_NULL(raftcore_node_step_from(node, NULL, NULL, &message, &error));
+    IS_NULL(raftcore_node_step_from(node, node, NULL, &message, &error));
+    IS_NULL(raftcore_node_propose_packed(NULL, NULL, 0, NULL, 0, NULL, &error));
+    IS_NULL(raftcore_node_propose_packed(node, NULL, 1, &one, 1, NULL, &error));
+    IS_NULL(raftcore_node_propose_packed(node, "", 1, NULL, 1, NULL, &error));
+    IS_NULL(raftcore_node_propose_conf_change_entry(NULL, 1, "", 0, NULL, &error));
+    IS_NULL(raftcore_node_propose_conf_change_entry(node, 1, NULL, 1, NULL, &error));
+    IS_NULL(raftcore_node_next(NULL, NULL, &ready, &error));
+    IS_NULL(raftcore_node_next(node, NULL, NULL, &error));
+    IS_NULL(raftcore_node_persist_parts(NULL, NULL, 0, &error));
+    IS_NULL(raftcore_node_persist_parts(node, NULL, 0, &error));
+    IS_NULL(raftcore_node_release(NULL, NULL, &error));
+    IS_NULL(raftcore_node_release(node, NULL, &error));
+    IS_NULL(raftcore_node_storage_response(NULL, 1, &error));
+    IS_NULL(raftcore_node_describe(NULL, &buffer, &error));
+    IS_NULL(raftcore_node_describe(node, NULL, &error));
+}
+
+static void newer_codecs(void)
+{
+    raftcore_buffer buffer;
+    raftcore_entry entry = {1, 1, {NULL, 0}, RAFTCORE_ENTRY_NORMAL, 0};
+    raftcore_entries entries = RAFTCORE_ENTRIES_INIT;
+    raftcore_hard_state state = {1, 1, 1};
+    raftcore_message message = RAFTCORE_MESSAGE_INIT;
+    raftcore_conf_state conf_state = RAFTCORE_CONF_STATE_INIT;
+    raftcore_conf_change change = RAFTCORE_CONF_CHANGE_INIT;
+    raftcore_snapshot snapshot = RAFTCORE_SNAPSHOT_INIT;
+    IS_NULL(raftcore_storage_set_shared(NULL, 1, &error));
+    IS_NULL(raftcore_entry_encode(NULL, &buffer, &error));
+    IS_NULL(raftcore_entry_encode(&entry, NULL, &error));
+    entry.data.len = 1;
+    IS_NULL(raftcore_entry_encode(&entry, &buffer, &error));
+    IS_NULL(raftcore_entries_decode(NULL, 0, NULL, &error));
+    IS_NULL(raftcore_entries_describe(NULL, &buffer, &error));
+    IS_NULL(raftcore_entries_describe(&entries, NULL, &error));
+    IS_NULL(raftcore_hard_state_encode(NULL, &buffer, &error));
+    IS_NULL(raftcore_hard_state_encode(&state, NULL, &error));
+    IS_NULL(raftcore_hard_state_decode("", 0, NULL, &error));
+    IS_NULL(raftcore_hard_state_decode(NULL, 1, &state, &error));
+    IS_NULL(raftcore_hard_state_describe(NULL, &buffer, &error));
+    IS_NULL(raftcore_hard_state_describe(&state, NULL, &error));
+    IS_NULL(raftcore_message_encode(NULL, &buffer, &error));
+    IS_NULL(raftcore_message_encode(&message, NULL, &error));
+    IS_NULL(raftcore_conf_state_describe(NULL, &buffer, &error));
+    IS_NULL(raftcore_conf_state_describe(&conf_state, NULL, &error));
+    IS_NULL(raftcore_conf_change_describe(NULL, &buffer, &error));
+    IS_NULL(raftcore_conf_change_describe(&change, NULL, &error));
+    snapshot.conf_state = &conf_state;
+    IS_NULL(raftcore_snapshot_describe(NULL, &buffer, &error));
+    IS_NULL(raftcore_snapshot_describe(&snapshot, NULL, &error));
+}
+
 static void storage_functions(raftcore_storage *storage)
 {
     raftcore_entries entries = {NULL, 0, 0};
@@ -136,6 +206,8 @@ int main(void)
     CHECK(strcmp(raftcore_last_error(), "") == 0);
     cluster_start(&cluster, 1);
     node_functions(cluster.members[0].node);
+    newer_node_functions(cluster.members[0].node);
+    newer_codecs();
     storage_functions(cluster.members[0].storage);
     codecs();
     nothing_to_free();
