@@ -1,8 +1,10 @@
 //! A group of members and the pump that moves messages between them until all is quiet.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::Member;
+use crate::meter::LARGE;
 
 /// How a group is set up. The ticks are such that no timeout fires unless a workload ticks.
 #[derive(Clone, Copy)]
@@ -35,7 +37,7 @@ impl Default for Setup {
 }
 
 /// What a member applied.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy)]
 pub struct Applied {
     /// How many entries with data.
     pub count: u64,
@@ -45,6 +47,14 @@ pub struct Applied {
     pub index: u64,
     /// How many reads were answered.
     pub reads: u64,
+    /// Where the data of the last one lies.
+    pub(crate) data: *const u8,
+}
+
+impl Default for Applied {
+    fn default() -> Self {
+        Self { count: 0, sum: 0, index: 0, reads: 0, data: std::ptr::null() }
+    }
 }
 
 impl Applied {
@@ -54,6 +64,7 @@ impl Applied {
         // A new leader's first entry has no data.
         if let Some(first) = data.first() {
             self.count += 1;
+            self.data = data.as_ptr();
             self.sum += index ^ u64::from(*first);
         }
     }
@@ -63,6 +74,8 @@ impl Applied {
 pub(crate) struct Network<M: Member> {
     plain: Vec<VecDeque<M::Message>>,
     encoded: Vec<VecDeque<M::Encoded>>,
+    /// Where the last large message to each member lay.
+    received: Vec<Range<*const u8>>,
     /// Whether messages travel encoded.
     encodes: bool,
     /// Of every 65,536 messages so many are lost.
@@ -78,6 +91,7 @@ impl<M: Member> Network<M> {
         Self {
             plain: (0..inboxes).map(|_| VecDeque::new()).collect(),
             encoded: (0..inboxes).map(|_| VecDeque::new()).collect(),
+            received: vec![std::ptr::null()..std::ptr::null(); inboxes],
             encodes,
             loss: 0,
             random: 0x9e37_79b9_7f4a_7c15,
@@ -88,6 +102,10 @@ impl<M: Member> Network<M> {
 
     pub(crate) fn lose(&mut self, percent: u64) {
         self.loss = percent * 65_536 / 100;
+    }
+
+    pub(crate) fn received(&self, at: usize) -> &Range<*const u8> {
+        &self.received[at]
     }
 
     fn send(&mut self, to: u64, message: M::Message) {
@@ -113,6 +131,9 @@ impl<M: Member> Network<M> {
             delivered = true;
         }
         while let Some(bytes) = self.encoded[at].pop_front() {
+            if bytes.as_ref().len() >= LARGE {
+                self.received[at] = bytes.as_ref().as_ptr_range();
+            }
             member.step_encoded(bytes);
             delivered = true;
         }

@@ -5,7 +5,10 @@
 mod args;
 mod commit;
 mod group;
+mod idle;
+mod large;
 mod meter;
+mod reads;
 
 pub use args::Args;
 pub use group::{Applied, Out, Setup};
@@ -53,6 +56,10 @@ pub trait Member: Sized {
 pub fn main<M: Member>(args: &Args) {
     let report = match args.workload() {
         "commit" => commit::run::<M>(args),
+        "idle" => idle::run::<M>(args),
+        "ticks" => idle::run_counted::<M>(args),
+        "large" => large::run::<M>(args),
+        "reads" => reads::run::<M>(args),
         other => panic!("no workload {other}"),
     };
     report.print();

@@ -3,8 +3,11 @@
 
 use std::time::Instant;
 
+/// No bookkeeping is as large as this: it is payload.
+pub(crate) const LARGE: usize = 32 << 10;
+
 /// The allocations so far: how many, how many bytes were asked for, and how many of these in
-/// blocks of at least [`alloc::LARGE`] bytes. Zeros in a build that does not count.
+/// blocks of at least [`LARGE`] bytes. Zeros in a build that does not count.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Allocations {
     pub(crate) count: u64,
@@ -17,8 +20,8 @@ mod alloc {
     use std::alloc::{GlobalAlloc, Layout, System};
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    /// No bookkeeping of ours is as large as this: it is payload that is copied.
-    pub(super) const LARGE: usize = 32 << 10;
+    use super::LARGE;
+
     pub(super) static COUNT: AtomicU64 = AtomicU64::new(0);
     pub(super) static BYTES: AtomicU64 = AtomicU64::new(0);
     pub(super) static LARGE_BYTES: AtomicU64 = AtomicU64::new(0);
@@ -110,24 +113,31 @@ impl Meter {
     }
 }
 
-/// The CPU time of this process, all threads, user and system.
+/// The CPU time of this process, all threads, user and system: what `getrusage` says, in
+/// nanoseconds.
 fn cpu_ns() -> u64 {
-    // SAFETY: all zeros is a value of this struct of integers, and the call fills it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage
-    };
-    let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
-    ns(usage.ru_utime) + ns(usage.ru_stime)
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the struct that it is given.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    assert_eq!(result, 0, "the clock of the process");
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// The resident memory of this process in bytes.
-#[allow(dead_code)]
 pub(crate) fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells it here");
     let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("the 2nd number");
     pages * 4096
+}
+
+impl std::ops::AddAssign for Taken {
+    fn add_assign(&mut self, more: Self) {
+        self.wall_ns += more.wall_ns;
+        self.cpu_ns += more.cpu_ns;
+        self.allocations.count += more.allocations.count;
+        self.allocations.bytes += more.allocations.bytes;
+        self.allocations.large_bytes += more.allocations.large_bytes;
+    }
 }
 
 /// The figures of one run.
