@@ -1,0 +1,223 @@
+/* raftcore through its C API in the benchmarks. Messages are borrowed from a Ready, so they are
+ * handed to their receiver at once, which costs what an inbox would, without the copy. */
+#include "bench.h"
+
+#include <raftcore.h>
+
+enum { VOTERS_MAX = 9 };
+
+struct member {
+    raftcore_node *node;
+    raftcore_storage *storage;
+    struct applied applied;
+    uint64_t reads;
+};
+
+struct group {
+    struct member members[VOTERS_MAX];
+};
+
+static unsigned voters = 3;
+static int encodes;
+static uint64_t messages_sent;
+
+static void group_create(struct group *group, uint32_t election, uint32_t heartbeat, int lease) {
+    uint64_t ids[VOTERS_MAX];
+    for (unsigned i = 0; i < voters; i++) ids[i] = i + 1;
+    raftcore_conf_state members = {.struct_size = sizeof members, .voters = {ids, voters}};
+    for (unsigned i = 0; i < voters; i++) {
+        struct member *m = &group->members[i];
+        memset(m, 0, sizeof *m);
+        raftcore_config config;
+        raftcore_config_init(&config, sizeof config, NULL);
+        config.id = i + 1;
+        config.seed = i + 1;
+        config.election_timeout_ticks = election;
+        config.heartbeat_interval_ticks = heartbeat;
+        config.max_inflight_messages = bench_number("inflight", 512);
+        config.max_message_bytes = bench_number("max_message", 1 << 20);
+        config.max_committed_bytes_per_ready = UINT64_MAX;
+        config.pre_vote = 0;
+        config.check_quorum = lease ? 1 : 0;
+        config.read_only = lease ? RAFTCORE_READ_ONLY_LEASE_BASED : RAFTCORE_READ_ONLY_SAFE;
+        config.message_forms = encodes ? RAFTCORE_FORM_ENCODED : RAFTCORE_FORM_FIELDS;
+        CHECK(raftcore_storage_create_memory(&members, &m->storage, NULL) == RAFTCORE_OK);
+        CHECK(raftcore_node_create(&config, m->storage, &m->node, NULL) == RAFTCORE_OK);
+    }
+}
+
+static void deliver(struct group *group, const struct member *from, const raftcore_ready *ready,
+                    const raftcore_messages *messages) {
+    const raftcore_message *m = NULL;
+    while ((m = raftcore_message_next(messages, m)) != NULL) {
+        raftcore_node *to = group->members[m->to - 1].node;
+        messages_sent++;
+        if (encodes) {
+            CHECK(raftcore_node_step(to, m->encoded.data, m->encoded.len, NULL) == RAFTCORE_OK);
+        } else {
+            CHECK(raftcore_node_step_from(to, from->node, ready, m, NULL) == RAFTCORE_OK);
+        }
+    }
+}
+
+/* One call gives back a Ready and takes the next. */
+static int handle_readies(struct group *group, struct member *m) {
+    const raftcore_ready *ready = NULL;
+    int worked = 0;
+    while (raftcore_node_next(m->node, ready, &ready, NULL) == RAFTCORE_OK && ready != NULL) {
+        worked = 1;
+        deliver(group, m, ready, &ready->messages);
+        if (ready->entries.count > 0 || ready->hard_state != NULL)
+            CHECK(raftcore_node_persist(m->node, ready, NULL) == RAFTCORE_OK);
+        deliver(group, m, ready, &ready->messages_after_sync);
+        const raftcore_entry *e = NULL;
+        while ((e = raftcore_entry_next(&ready->committed, e)) != NULL)
+            bench_apply(&m->applied, e->index, e->data.data, e->data.len);
+        m->reads += ready->read_states.count;
+    }
+    return worked;
+}
+
+static void pump(struct group *group) {
+    int progress = 1;
+    while (progress) {
+        progress = 0;
+        for (unsigned i = 0; i < voters; i++) progress |= handle_readies(group, &group->members[i]);
+    }
+}
+
+static void elect(struct group *group) {
+    CHECK(raftcore_node_campaign(group->members[0].node, NULL) == RAFTCORE_OK);
+    pump(group);
+    CHECK(group->members[0].applied.index == 1);
+}
+
+static void tick(struct member *m) {
+    CHECK(raftcore_node_tick(m->node, NULL) == RAFTCORE_OK);
+    CHECK(raftcore_node_has_ready(m->node) == 0);
+}
+
+static unsigned char *fresh(uint64_t number, size_t len) {
+    unsigned char *data = malloc(len);
+    CHECK(data != NULL);
+    memset(data, (int)(number & 0xff), len);
+    return data;
+}
+
+static void propose(struct group *group, uint64_t first, uint64_t count, size_t len, int in_one) {
+    static raftcore_slice batch[4096];
+    raftcore_node *leader = group->members[0].node;
+    CHECK(count <= 4096);
+    for (uint64_t i = 0; i < count; i++) {
+        unsigned char *data = fresh(first + i, len);
+        batch[i].data = data;
+        batch[i].len = len;
+        if (!in_one) CHECK(raftcore_node_propose(leader, data, len, NULL, NULL) == RAFTCORE_OK);
+    }
+    if (in_one)
+        CHECK(raftcore_node_propose_many(leader, batch, count, NULL, NULL) == RAFTCORE_OK);
+    for (uint64_t i = 0; i < count; i++) free((void *)batch[i].data);
+}
+
+static void run_commit(void) {
+    static struct group group;
+    uint64_t entries = bench_number("entries", 200000), batch = bench_number("batch", 1);
+    uint64_t compact = bench_number("compact", 4096), proposed = 0, compacted = 0;
+    size_t len = bench_number("payload", 128);
+    int in_one = batch > 1 && !bench_is("mode", "each");
+    group_create(&group, 1000, 100, 0);
+    elect(&group);
+    uint64_t before = messages_sent;
+
+    struct meter started = bench_start();
+    while (proposed < entries) {
+        uint64_t count = batch < entries - proposed ? batch : entries - proposed;
+        propose(&group, proposed, count, len, in_one);
+        proposed += count;
+        pump(&group);
+        if (compact > 0 && proposed - compacted >= compact) {
+            compacted = proposed;
+            for (unsigned i = 0; i < voters; i++)
+                raftcore_storage_compact(group.members[i].storage, group.members[i].applied.index,
+                                         NULL);
+        }
+    }
+    struct meter taken = bench_stop(&started);
+    bench_report("entry", &taken, entries);
+    bench_figure("messages_per_entry", (double)(messages_sent - before) / (double)entries);
+    bench_check(&group.members[0].applied, sizeof(struct member), voters, entries);
+}
+
+static void run_reads(void) {
+    static struct group group;
+    uint64_t reads = bench_number("reads", 100000), batch = bench_number("batch", 1), asked = 0;
+    group_create(&group, 1000, 100, bench_number("lease", 0) == 1);
+    elect(&group);
+    for (int i = 0; i < 100; i++) raftcore_node_tick(group.members[0].node, NULL);
+    pump(&group);
+    struct meter started = bench_start();
+    while (asked < reads) {
+        for (uint64_t i = 0; i < batch && asked < reads; i++, asked++)
+            CHECK(raftcore_node_read_index(group.members[0].node, &asked, sizeof asked, NULL) ==
+                  RAFTCORE_OK);
+        pump(&group);
+        CHECK(group.members[0].reads == asked);
+    }
+    struct meter taken = bench_stop(&started);
+    bench_report("read", &taken, reads);
+}
+
+static void run_idle(void) {
+    uint64_t count = bench_number("groups", 10000);
+    uint64_t before = bench_resident_bytes(), nodes = count * voters;
+    struct group *groups = calloc(count, sizeof *groups);
+    CHECK(groups != NULL);
+    for (uint64_t g = 0; g < count; g++) group_create(&groups[g], 1000000, 10, 0);
+    if (!bench_counts())
+        bench_figure("rss_bytes_per_new_node",
+                     (double)(bench_resident_bytes() - before) / (double)nodes);
+    for (uint64_t g = 0; g < count; g++) elect(&groups[g]);
+    if (!bench_counts())
+        bench_figure("rss_bytes_per_node",
+                     (double)(bench_resident_bytes() - before) / (double)nodes);
+    struct meter started = bench_start();
+    for (int round = 0; round < 20; round++)
+        for (uint64_t g = 0; g < count; g++)
+            for (unsigned i = 1; i < voters; i++) tick(&groups[g].members[i]);
+    struct meter taken = bench_stop(&started);
+    bench_report("cold_tick", &taken, 20 * count * (voters - 1));
+    started = bench_start();
+    for (int i = 0; i < 100000; i++) tick(&groups[0].members[1]);
+    taken = bench_stop(&started);
+    bench_report("hot_tick", &taken, 100000);
+    struct meter rounds = {0, 0, 0, 0};
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 9; i++)
+            for (uint64_t g = 0; g < count; g++) tick(&groups[g].members[0]);
+        started = bench_start();
+        for (uint64_t g = 0; g < count; g++) {
+            raftcore_node_tick(groups[g].members[0].node, NULL);
+            pump(&groups[g]);
+        }
+        taken = bench_stop(&started);
+        bench_add(&rounds, &taken);
+    }
+    bench_report("heartbeat_round", &rounds, 5 * count);
+    free(groups);
+}
+
+int main(int argc, char **argv) {
+    bench_args(argc, argv);
+    voters = (unsigned)bench_number("voters", 3);
+    encodes = bench_number("encoded", 0) == 1;
+    CHECK(voters >= 1 && voters <= VOTERS_MAX);
+    if (strcmp(argv[1], "commit") == 0)
+        run_commit();
+    else if (strcmp(argv[1], "reads") == 0)
+        run_reads();
+    else if (strcmp(argv[1], "idle") == 0)
+        run_idle();
+    else
+        CHECK(!"a workload that it has");
+    return 0;
+}
