@@ -1,7 +1,7 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
 .PHONY: help demo kv-c lib install uninstall test check conformance scenario sim explore fuzz mutants \
-	mutants-all coverage header docs install-deps clean
+	mutants-all coverage bench bench-check bench-baseline flames header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
 export PYTHONDONTWRITEBYTECODE := 1
@@ -36,6 +36,7 @@ test: ## everything that must pass before a change lands; PART=name runs one par
 
 check: ## format, lints and tidy: under a minute
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path benches/Cargo.toml
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps -p raftcore -p raft-sim
 	python3 tools/test_tidy.py
@@ -67,6 +68,20 @@ mutants-all: ## every small change that cargo-mutants thinks of: ROOM=progress (
 coverage: ## which lines of raft-core the tests run; fails below 95 %: LINES=1 names the others
 	tools/setup coverage
 	tools/coverage $(if $(LINES),--lines)
+
+bench: ## side by side with the peers, under 20 minutes when idle; WORKLOAD=W1 runs one
+	tools/setup bench
+	benches/venv
+	target/bench/venv/bin/python benches/bench.py $(WORKLOAD)
+
+bench-check: ## instructions per entry, read and tick against the committed baseline, within 3 %
+	benches/instructions.py
+
+bench-baseline: ## write what bench-check compares with: commit it with the reason
+	benches/instructions.py --write
+
+flames: ## where the time goes, as flame graphs in docs/src/flames; needs perf
+	benches/flames
 
 header: ## write include/raftcore.h from the sources of raft-ffi
 	cargo run --locked --quiet -p raftcore-header

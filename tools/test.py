@@ -25,6 +25,8 @@ SIM = "cargo run --release --locked --quiet -p raft-sim --bin sim -- --seeds 1..
 # Every state of three nodes in two terms: with the leaders' own entries and a crash, and with one
 # more entry. `make explore` adds the two up.
 EXPLORE = "cargo run --release --locked --quiet -p raft-sim --bin explore --"
+BENCH_LINTS = "cargo clippy --manifest-path benches/Cargo.toml --target-dir target/bench " \
+              "-p bench-harness -p bench-raftcore --locked --quiet -- -D warnings"
 EXAMPLES = sorted(path.stem for path in (ROOT / "raft-core" / "examples").glob("*.rs"))
 
 # name, minutes it may take, its commands, and a file without which the part is left out
@@ -43,6 +45,8 @@ PARTS = [
     ("python", 20, ["python/check"], None),
     ("snippets", 20, ["tools/snippets.py"], None),
     ("interop", 30, ["tests/interop/run"], None),
+    ("bench", 20, [BENCH_LINTS, "benches/bench.py --smoke --only raftcore,raftcore-c",
+                   "make bench-check"], None),
     ("go", 30, ["bindings/go/run"], None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
     ("demo", 20, ["make demo"], None),

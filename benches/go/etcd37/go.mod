@@ -1,0 +1,11 @@
+module github.com/raftcore/raftcore/benches/go/etcd37
+
+go 1.26
+
+require (
+	github.com/raftcore/raftcore/benches/go/harness v0.0.0
+	go.etcd.io/raft/v3 v3.7.0
+	google.golang.org/protobuf v1.36.11
+)
+
+replace github.com/raftcore/raftcore/benches/go/harness => ../harness

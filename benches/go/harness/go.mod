@@ -1,0 +1,3 @@
+module github.com/raftcore/raftcore/benches/go/harness
+
+go 1.24

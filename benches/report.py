@@ -1,0 +1,148 @@
+"""Turns the rows of the report into tables and plots. Nothing is measured here."""
+
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from workloads import METRICS
+
+OURS = "raftcore"
+
+
+def pick(rows, workload, variant, metric):
+    """The rows of one line of a table, by contender."""
+    return {row["contender"]: row for row in rows
+            if (row["workload"], row["variant"], row["metric"]) == (workload, variant, metric)}
+
+
+def number(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def cell(row):
+    if row is None:
+        return ""
+    middle, low, high = (number(row[key]) for key in ("median", "min", "max"))
+    return middle if low == high else f"{middle} ({low}–{high})"
+
+
+def lines_of(workload):
+    """The lines of a workload's tables: title, variant, metric."""
+    if workload.name in METRICS:
+        return [(metric, workload.variants[0], metric) for metric in METRICS[workload.name]]
+    return [(variant, variant, workload.metric) for variant in workload.variants]
+
+
+def grid(head, lines):
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for line in lines:
+        yield "| " + " | ".join(line) + " |"
+
+
+def table(workload, rows):
+    """Medians with their range, then how many times the time of ours each takes."""
+    lines = [(title, pick(rows, workload.name, variant, metric))
+             for title, variant, metric in lines_of(workload)]
+    names = list(dict.fromkeys(name for _, found in lines for name in found))
+    of = "" if workload.name in METRICS else f", {workload.metric}"
+    text = [f"\n### {workload.title}{of}\n"]
+    text += grid(["median (range)", *names],
+                 [[title, *(cell(found.get(name)) for name in names)] for title, found in lines])
+    others = [name for name in names if name != OURS]
+    if OURS in names and others:
+        ratios = []
+        for title, found in lines:
+            ours = found.get(OURS)
+            ratios.append([title] + [
+                f"{found[name]['median'] / ours['median']:.2f}"
+                if name in found and ours and ours["median"] else "" for name in others])
+        text += ["", *grid([f"times {OURS}", *others], ratios)]
+    allocations = allocation_lines(workload, rows)
+    if allocations:
+        names = list(dict.fromkeys(name for _, found in allocations for name in found))
+        text += ["", *grid(["counted", *names], [
+            [title, *(number(found[name]["median"]) if name in found else "" for name in names)]
+            for title, found in allocations])]
+    return "\n".join(text)
+
+
+def allocation_lines(workload, rows):
+    metrics = dict.fromkeys(row["metric"] for row in rows if row["workload"] == workload.name
+                            and row["metric"].startswith(("allocs_", "copied_", "in_place")))
+    return [(f"{variant} {metric}", pick(rows, workload.name, variant, metric))
+            for variant in workload.variants for metric in metrics]
+
+
+def machine():
+    """What was measured on."""
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    count = len(re.findall(r"^processor", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+
+    def first_line(*command):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.stdout.splitlines()[0]
+        except (OSError, IndexError):
+            return f"no {command[0]}"
+    return [f"{model[1] if model else platform.machine()}, {count} cores, "
+            f"Linux {platform.release()}", first_line("rustc", "--version"),
+            first_line("cc", "--version"), first_line("go", "version")]
+
+
+def page(workloads, rows, contenders, rounds):
+    text = ["# Side by side", "", f"{rounds} rounds in turns; times are CPU time of the process.",
+            "", *(f"- {line}" for line in machine()), "",
+            *(f"- `{c.name}`: {c.about}" for c in contenders)]
+    return "\n".join([*text, *(table(workload, rows) for workload in workloads)]) + "\n"
+
+
+def plot(workloads, rows, folder):
+    """A plot for each workload: bars, or for what grows, lines."""
+    import matplotlib  # only where `make bench` installed it
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "raftcore"
+    from matplotlib import pyplot
+    paths = []
+    for workload in workloads:
+        lines = [(title, pick(rows, workload.name, variant, metric))
+                 for title, variant, metric in lines_of(workload)]
+        names = list(dict.fromkeys(name for _, found in lines for name in found))
+        figure, axes = pyplot.subplots(figsize=(9, 4.5))
+        draw = draw_growth if workload.name.startswith("W9") else draw_bars
+        draw(axes, lines, names)
+        axes.set_title(workload.title)
+        axes.set_ylabel("CPU ns" if workload.name in METRICS else workload.metric)
+        axes.legend(fontsize="small")
+        paths.append(folder / f"bench-{workload.name}.svg")
+        figure.savefig(paths[-1], bbox_inches="tight", metadata={"Date": None})
+        pyplot.close(figure)
+    return paths
+
+
+def draw_bars(axes, lines, names):
+    width = 0.8 / max(1, len(names))
+    for at, name in enumerate(names):
+        found = [(place, row[name]) for place, (_, row) in enumerate(lines) if name in row]
+        places = [place + (at - (len(names) - 1) / 2) * width for place, _ in found]
+        middle = [row["median"] for _, row in found]
+        below = [row["median"] - row["min"] for _, row in found]
+        above = [row["max"] - row["median"] for _, row in found]
+        axes.bar(places, middle, width, yerr=[below, above], label=name,
+                 error_kw={"elinewidth": 0.7})
+    axes.set_yscale("log")
+    axes.set_xticks(range(len(lines)), [title for title, _ in lines], fontsize="small")
+
+
+def draw_growth(axes, lines, names):
+    for name in names:
+        points = [(title.partition("=")[2], found[name]) for title, found in lines
+                  if name in found]
+        axes.errorbar(
+            [x for x, _ in points], [row["median"] for _, row in points],
+            [[row["median"] - row["min"] for _, row in points],
+             [row["max"] - row["median"] for _, row in points]],
+            label=name, marker="o", capsize=3)
+    axes.set_xlabel(lines[0][0].partition("=")[0])
+    axes.set_ylim(bottom=0)
