@@ -44,7 +44,7 @@ ABSENT = [
 PATH_BASES = ["raft-core/src", "raft-core/examples", "raft-ffi/src", "raft-sim/src", "include"]
 PATH_SUFFIXES = ("rs", "c", "h", "hpp", "py", "go", "md", "toml", "proto", "txt")
 # Prose about another project's code: its names are not looked up here.
-OTHERS_NAMES = {"docs/src/coming-from-etcd-raft.md"}
+OTHERS_NAMES = {"docs/src/coming-from-etcd-raft.md", "docs/src/coming-from-c-rafts.md"}
 # Names in backticks that are nobody's identifier here.
 WORDS = {"situation_outcome"}
 
