@@ -80,7 +80,7 @@ func TestNodeCommitsWhatManyPropose(t *testing.T) {
 		}
 		next[client]++
 	}
-	if s := n.Status(); s.RaftState != StateLeader || s.Applied < 800 {
+	if s := n.Status(); s.RaftState != StateLeader || s.GetCommit() < 800 {
 		t.Fatal(s)
 	}
 }

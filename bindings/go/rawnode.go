@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"weak"
 
 	"github.com/raftcore/raftcore/bindings/go/internal/capi"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -22,6 +23,7 @@ import (
 // for Err, and does nothing. The methods may be called from any goroutine, one at a time.
 type RawNode struct {
 	node   *capi.Node
+	self   weak.Pointer[capi.Node]
 	memory *MemoryStorage
 	logger Logger
 	async  bool
@@ -58,7 +60,8 @@ func NewRawNode(config *Config) (*RawNode, error) {
 		return nil, translate(err)
 	}
 	return &RawNode{
-		node: node, memory: memory, logger: config.Logger, async: config.AsyncStorageWrites,
+		node: node, self: weak.Make(node), memory: memory, logger: config.Logger,
+		async:  config.AsyncStorageWrites,
 		limits: limits{messages: config.MaxInflightMsgs, bytes: config.MaxInflightBytes},
 	}, nil
 }
@@ -331,7 +334,7 @@ func (rn *RawNode) Ready() Ready {
 	case rn.async:
 		rn.await(rd.Responses)
 	case rn.memory != nil:
-		rn.memory.hand(rn.node, &rd.Ready)
+		rn.memory.hand(rn.self, &rd.Ready)
 	}
 	return rd.Ready
 }
@@ -343,15 +346,16 @@ func (rn *RawNode) Advance(_ Ready) {
 		_ = rn.note(errors.New("raft: Advance must not be called with AsyncStorageWrites"))
 		return
 	}
-	if rn.memory != nil {
-		rn.memory.hand(nil, nil)
-	}
 	if err := rn.note(rn.node.Advance()); err != nil {
 		rn.logger.Errorf("raft: the Ready stays outstanding: %v", err)
+		return
+	}
+	if rn.memory != nil {
+		rn.memory.hand(rn.self, nil)
 	}
 }
 
-// BasicStatus returns what the node knows of itself. It makes no call into the library.
+// BasicStatus returns what the node knows of itself.
 func (rn *RawNode) BasicStatus() BasicStatus {
 	s, err := rn.node.State()
 	if err != nil {

@@ -25,6 +25,8 @@ type MemoryStorage struct {
 	// The Ready that the node of this storage has outstanding: what is appended from it is in the
 	// library already and need not be copied there.
 	handed handed
+	// The node, while some of it waits for that node's next call.
+	waiting *capi.Node
 }
 
 type handed struct {
@@ -52,9 +54,28 @@ func (ms *MemoryStorage) library() (*capi.Storage, error) {
 	return ms.memory, translate(ms.failed)
 }
 
+// settled returns the storage in the library when all that was stored is there.
+func (ms *MemoryStorage) settled() (*capi.Storage, error) {
+	s, err := ms.library()
+	if err != nil {
+		return nil, err
+	}
+	ms.own.Lock()
+	node := ms.waiting
+	ms.waiting = nil
+	ms.own.Unlock()
+	if node != nil {
+		err = node.Flush()
+	}
+	if err == capi.ErrClosed {
+		err = nil // It flushed when it was closed.
+	}
+	return s, translate(err)
+}
+
 // InitialState implements [Storage].
 func (ms *MemoryStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,22 +85,20 @@ func (ms *MemoryStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
 
 // SetHardState saves the hard state.
 func (ms *MemoryStorage) SetHardState(st *pb.HardState) error {
-	s, err := ms.library()
+	isHanded := func(h *handed) bool { return st != nil && h.hardState == st }
+	if ms.take(capi.PersistHardState, isHanded) {
+		return nil
+	}
+	s, err := ms.settled()
 	if err != nil {
 		return err
-	}
-	if node := ms.isHanded(func(h *handed) bool {
-		return st != nil &&
-			h.hardState == st
-	}); node != nil {
-		return translate(node.Persist(capi.PersistHardState))
 	}
 	return translate(s.SetHardState(st))
 }
 
 // Entries implements [Storage]. A range that ends beyond the log is ErrUnavailable.
 func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]*pb.Entry, error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +108,7 @@ func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]*pb.Entry, error) {
 
 // Term implements [Storage].
 func (ms *MemoryStorage) Term(i uint64) (uint64, error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +118,7 @@ func (ms *MemoryStorage) Term(i uint64) (uint64, error) {
 
 // LastIndex implements [Storage].
 func (ms *MemoryStorage) LastIndex() (uint64, error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +128,7 @@ func (ms *MemoryStorage) LastIndex() (uint64, error) {
 
 // FirstIndex implements [Storage].
 func (ms *MemoryStorage) FirstIndex() (uint64, error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return 0, err
 	}
@@ -119,7 +138,7 @@ func (ms *MemoryStorage) FirstIndex() (uint64, error) {
 
 // Snapshot implements [Storage].
 func (ms *MemoryStorage) Snapshot() (*pb.Snapshot, error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return nil, err
 	}
@@ -130,30 +149,31 @@ func (ms *MemoryStorage) Snapshot() (*pb.Snapshot, error) {
 // ApplySnapshot replaces the log by a snapshot. One without an index only sets the membership, as
 // long as the storage is empty.
 func (ms *MemoryStorage) ApplySnapshot(snap *pb.Snapshot) error {
-	s, err := ms.library()
+	isHanded := func(h *handed) bool { return snap != nil && h.snapshot == snap }
+	if ms.take(capi.PersistSnapshot, isHanded) {
+		return nil
+	}
+	s, err := ms.settled()
 	if err != nil {
 		return err
 	}
-	if IsEmptySnap(snap) {
-		if last, err := s.LastIndex(); err != nil || last != 0 {
-			return errors.Join(ErrSnapOutOfDate, translate(err))
-		}
-		if cs := snap.GetMetadata().GetConfState(); cs != nil {
-			return translate(s.SetConfState(cs))
-		}
-		return nil
+	if !IsEmptySnap(snap) {
+		return translate(s.ApplySnapshot(snap))
 	}
-	if node := ms.isHanded(func(h *handed) bool { return h.snapshot == snap }); node != nil {
-		return translate(node.Persist(capi.PersistSnapshot))
+	if last, err := s.LastIndex(); err != nil || last != 0 {
+		return errors.Join(ErrSnapOutOfDate, translate(err))
 	}
-	return translate(s.ApplySnapshot(snap))
+	if cs := snap.GetMetadata().GetConfState(); cs != nil {
+		return translate(s.SetConfState(cs))
+	}
+	return nil
 }
 
 // CreateSnapshot makes a snapshot of the application's state after index i. A nil cs is the
 // membership of the last snapshot. An index beyond the log is ErrUnavailable.
 func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte) (*pb.Snapshot,
 	error) {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +183,7 @@ func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte)
 
 // Compact throws away the entries up to compactIndex. An index beyond the log is ErrUnavailable.
 func (ms *MemoryStorage) Compact(compactIndex uint64) error {
-	s, err := ms.library()
+	s, err := ms.settled()
 	if err != nil {
 		return err
 	}
@@ -173,44 +193,56 @@ func (ms *MemoryStorage) Compact(compactIndex uint64) error {
 // Append appends entries, which must be consecutive. They replace what is there from their first
 // index on. What would leave a gap is an error.
 func (ms *MemoryStorage) Append(entries []*pb.Entry) error {
-	s, err := ms.library()
-	if err != nil || len(entries) == 0 {
-		return err
+	if len(entries) == 0 {
+		return nil
 	}
-	isNext := func(h *handed) bool {
+	isHanded := func(h *handed) bool {
 		return len(h.entries) == len(entries) && &h.entries[0] == &entries[0]
 	}
-	if node := ms.isHanded(isNext); node != nil {
-		return translate(node.Persist(capi.PersistEntries))
+	if ms.take(capi.PersistEntries, isHanded) {
+		return nil
+	}
+	s, err := ms.settled()
+	if err != nil {
+		return err
 	}
 	return translate(s.Append(entries))
 }
 
 // hand remembers what a node handed out, or forgets it.
-func (ms *MemoryStorage) hand(node *capi.Node, rd *Ready) {
+func (ms *MemoryStorage) hand(node weak.Pointer[capi.Node], rd *Ready) {
 	ms.own.Lock()
 	defer ms.own.Unlock()
+	ms.waiting = nil
 	ms.handed = handed{}
-	if node != nil {
-		ms.handed = handed{weak.Make(node), rd.Entries, rd.HardState, rd.Snapshot}
+	if rd != nil {
+		ms.handed = handed{node, rd.Entries, rd.HardState, rd.Snapshot}
 	}
 }
 
-// isHanded returns the node whose outstanding Ready is meant, or nil.
-func (ms *MemoryStorage) isHanded(isMeant func(*handed) bool) *capi.Node {
+// take has a part of the outstanding Ready stored, if that is what is meant.
+func (ms *MemoryStorage) take(part uint32, isMeant func(*handed) bool) bool {
+	if ms == nil {
+		return false
+	}
 	ms.own.Lock()
 	defer ms.own.Unlock()
 	if !isMeant(&ms.handed) {
-		return nil
+		return false
 	}
-	return ms.handed.node.Value()
+	node := ms.handed.node.Value()
+	if node == nil || node.Persist(part) != nil {
+		return false
+	}
+	ms.waiting = node
+	return true
 }
 
 // open returns the library's form of a storage. A MemoryStorage is used as it is; any other one,
 // also a type that embeds a MemoryStorage, is called back.
 func open(storage Storage) (*capi.Storage, *MemoryStorage, error) {
 	if ms, ok := storage.(*MemoryStorage); ok {
-		s, err := ms.library()
+		s, err := ms.settled()
 		return s, ms, err
 	}
 	s, err := capi.NewCallbacks(storage)

@@ -39,8 +39,7 @@ type Node struct {
 	cleanup runtime.Cleanup
 	// Whether it writes to its storage by messages.
 	async bool
-	// The entries that were handed out and not yet committed.
-	recent recent
+	slabs slabs
 	// Bytes on their way in.
 	scratch []byte
 }
@@ -133,7 +132,7 @@ func (n *Node) Close() {
 	defer n.mu.Unlock()
 	n.cleanup.Stop()
 	free(n.box)
-	n.box, n.recent, n.scratch = nil, recent{}, nil
+	n.box, n.slabs, n.scratch = nil, slabs{}, nil
 }
 
 // enter locks the node for one call.
@@ -228,8 +227,38 @@ func (n *Node) Step(m *pb.Message) error {
 		return err
 	}
 	defer n.mu.Unlock()
+	if m.Snapshot != nil {
+		return n.stepEncoded(m)
+	}
+	c := &n.box.message
+	c.kind = C.raftcore_message_kind(m.GetType())
+	c.to, c.from = C.uint64_t(m.GetTo()), C.uint64_t(m.GetFrom())
+	if c.to == 0 {
+		c.to = n.box.id
+	}
+	c.term, c.log_term, c.index = C.uint64_t(m.GetTerm()), C.uint64_t(m.GetLogTerm()),
+		C.uint64_t(m.GetIndex())
+	c.commit, c.vote = C.uint64_t(m.GetCommit()), C.uint64_t(m.GetVote())
+	c.reject, c.reject_hint = flag(m.GetReject()), C.uint64_t(m.GetRejectHint())
+	context, entries := m.Context, m.Entries
+	if isRead(c) {
+		if len(entries) != 1 {
+			return n.stepEncoded(m)
+		}
+		context, entries = entries[0].GetData(), nil
+	}
 	var err error
-	if n.scratch, err = AppendMessage(n.scratch[:0], m, uint64(n.box.state.id)); err != nil {
+	if n.scratch, err = packEntries(n.scratch[:0], entries); err != nil {
+		return err
+	}
+	status := C.rc_step_message(n.box, bytes(n.scratch), C.size_t(len(entries)), bytes(context),
+		C.size_t(len(context)))
+	n.shrink()
+	return failure(status, &n.box.error)
+}
+
+func (n *Node) stepEncoded(m *pb.Message) (err error) {
+	if n.scratch, err = AppendMessage(n.scratch[:0], m, uint64(n.box.id)); err != nil {
 		return err
 	}
 	status := C.rc_step(n.box, bytes(n.scratch), C.size_t(len(n.scratch)))
@@ -248,7 +277,7 @@ func (n *Node) StepMany(messages []*pb.Message) ([]error, error) {
 	for i, m := range messages {
 		before := len(n.scratch)
 		var err error
-		if n.scratch, err = AppendMessage(n.scratch, m, uint64(n.box.state.id)); err != nil {
+		if n.scratch, err = AppendMessage(n.scratch, m, uint64(n.box.id)); err != nil {
 			return nil, err
 		}
 		lengths[i] = uint64(len(n.scratch) - before)
@@ -350,17 +379,31 @@ func (n *Node) ApplyConfChange(kind pb.EntryType, data []byte) (*pb.ConfState, e
 	var state *C.raftcore_conf_state
 	status := C.rc_apply_conf_change(n.box, C.int32_t(kind), bytes(data), C.size_t(len(data)),
 		&state)
-	if err := failure(status, &n.box.error); err != nil {
-		return nil, err
-	}
-	if state == nil {
-		return nil, nil
-	}
-	defer C.raftcore_conf_state_destroy(state)
-	return confState(state), nil
+	return n.takeConfState(status, state)
 }
 
-// State is what a node was when its last call returned. It costs no call.
+// ApplyEntry applies the membership change in an entry, as ApplyConfChange, and knows by its index
+// whether a snapshot has overtaken it.
+func (n *Node) ApplyEntry(e *pb.Entry) (*pb.ConfState, error) {
+	if err := n.enter(); err != nil {
+		return nil, err
+	}
+	defer n.mu.Unlock()
+	var state *C.raftcore_conf_state
+	status := C.rc_apply_entry(n.box, C.uint64_t(e.GetTerm()), C.uint64_t(e.GetIndex()),
+		C.int32_t(e.GetType()), bytes(e.GetData()), C.size_t(len(e.GetData())), &state)
+	return n.takeConfState(status, state)
+}
+
+func (n *Node) takeConfState(status C.int32_t, c *C.raftcore_conf_state) (*pb.ConfState, error) {
+	if err := failure(status, &n.box.error); err != nil || c == nil {
+		return nil, err
+	}
+	defer C.raftcore_conf_state_destroy(c)
+	return confState(c), nil
+}
+
+// State is what a node knows of itself.
 type State struct {
 	ID, Term, Vote, Commit, Applied, Leader, TransferringTo uint64
 	FirstIndex, LastIndex                                   uint64
@@ -374,23 +417,24 @@ func (n *Node) State() (State, error) {
 		return State{}, err
 	}
 	defer n.mu.Unlock()
+	C.rc_state(n.box)
 	s := &n.box.state
 	return State{
 		ID: uint64(s.id), Term: uint64(s.term), Vote: uint64(s.vote), Commit: uint64(s.commit),
 		Applied: uint64(s.applied), Leader: uint64(s.leader),
 		TransferringTo: uint64(s.transferring_to),
 		FirstIndex:     uint64(s.first_index), LastIndex: uint64(s.last_index),
-		Role: int32(s.role), HasReady: n.box.state.has_ready == 1, Faulted: s.faulted != 0,
+		Role: int32(s.role), HasReady: s.has_ready == 1, Faulted: s.faulted != 0,
 	}, nil
 }
 
-// HasReady says whether there is a Ready to take.
+// HasReady says whether there is a Ready to take. It costs no call.
 func (n *Node) HasReady() bool {
 	if n.enter() != nil {
 		return false
 	}
 	defer n.mu.Unlock()
-	return n.box.state.has_ready == 1
+	return n.box.has_ready == 1
 }
 
 // Progress is how far a leader is with one member.
@@ -443,4 +487,13 @@ func ids(list C.raftcore_ids) []uint64 {
 	}
 	return append([]uint64(nil), unsafe.Slice((*uint64)(unsafe.Pointer(list.items)),
 		int(list.count))...)
+}
+
+// StepEncoded hands in a message as it came over the wire.
+func (n *Node) StepEncoded(data []byte) error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	return failure(C.rc_step(n.box, bytes(data), C.size_t(len(data))), &n.box.error)
 }

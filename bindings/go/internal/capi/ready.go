@@ -55,10 +55,27 @@ const (
 	PersistHardState = C.RAFTCORE_PERSIST_HARD_STATE
 )
 
-// Persist puts parts of the outstanding Ready into the node's memory storage without copying a
-// payload.
+// Persist has parts of the outstanding Ready put into the node's memory storage, without copying a
+// payload and without a call: the next call that needs them there does it first.
 func (n *Node) Persist(parts uint32) error {
-	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_persist(box, C.uint32_t(parts)) })
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	n.box.stored |= C.uint32_t(parts)
+	return nil
+}
+
+// Flush does what Persist left to be done.
+func (n *Node) Flush() error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	if n.box.stored == 0 {
+		return nil
+	}
+	return failure(C.rc_persist(n.box), &n.box.error)
 }
 
 // Advance says that everything in the outstanding Ready is done.
@@ -87,21 +104,52 @@ type messageSlot struct {
 	reject                         bool
 }
 
-// slabs is the memory of one Ready: each kind of thing is allocated once.
+// stateSlot is a hard state and what it points to.
+type stateSlot struct {
+	state              pb.HardState
+	term, vote, commit uint64
+}
+
+// slabs is the memory of Readies: each kind of thing is allocated many at a time, for several small
+// Readies or for one large one. What is handed out is never taken back: a slab lives as long as
+// anything in it is in use.
 type slabs struct {
 	entries  []entrySlot
 	pointers []*pb.Entry
 	data     []byte
 	messages []messageSlot
-	recent   *recent
+	outgoing []*pb.Message
+	states   []stateSlot
+	recent   recent
+}
+
+// So much of each kind is allocated at once, if not more is needed.
+const (
+	entryChunk   = 32
+	pointerChunk = 128
+	dataChunk    = 4096
+	messageChunk = 16
+	stateChunk   = 16
+)
+
+// take hands out n things of a slab, and makes a new one if need be.
+func take[T any](slab *[]T, n, chunk int) []T {
+	if n > len(*slab) {
+		if n >= chunk {
+			return make([]T, n)
+		}
+		*slab = make([]T, chunk)
+	}
+	out := (*slab)[:n:n]
+	*slab = (*slab)[n:]
+	return out
 }
 
 func (n *Node) copyReady(c *C.raftcore_ready) Ready {
+	s := &n.slabs
 	if c.snapshot != nil {
-		n.recent.forget()
+		s.recent.forget()
 	}
-	s := slabs{recent: &n.recent}
-	s.measure(c)
 	rd := Ready{Ready: raft.Ready{MustSync: c.must_sync != 0}, Leave: int(c.messages.count)}
 	if c.soft_state != nil {
 		rd.SoftState = &raft.SoftState{
@@ -109,17 +157,19 @@ func (n *Node) copyReady(c *C.raftcore_ready) Ready {
 		}
 	}
 	if h := c.hard_state; h != nil {
-		rd.HardState = HardState(uint64(h.term), uint64(h.vote), uint64(h.commit))
+		slot := &take(&s.states, 1, stateChunk)[0]
+		slot.term, slot.vote, slot.commit = uint64(h.term), uint64(h.vote), uint64(h.commit)
+		rd.HardState = slot.fields()
 	}
 	if c.snapshot != nil {
 		rd.Snapshot = snapshot(c.snapshot)
 	}
 	// First what is new, so that what follows finds it.
 	rd.Entries = s.copyEntries(&c.entries)
-	n.recent.add(rd.Entries)
+	s.recent.add(rd.Entries)
 	rd.CommittedEntries = s.copyEntries(&c.committed)
 	if n.async {
-		s.copyAsync(&rd, c, uint64(n.box.state.id))
+		s.copyAsync(&rd, c, uint64(n.box.id))
 	} else {
 		rd.Messages = s.copyMessages(&c.messages, &c.messages_after_sync)
 	}
@@ -134,117 +184,72 @@ func (n *Node) copyReady(c *C.raftcore_ready) Ready {
 		}
 	}
 	if last := len(rd.CommittedEntries); last > 0 {
-		n.recent.committed(rd.CommittedEntries[last-1].GetIndex())
+		s.recent.committed(rd.CommittedEntries[last-1].GetIndex())
 	}
 	return rd
 }
 
-// measure allocates the slabs. Entries that are at hand need no slot.
-func (s *slabs) measure(c *C.raftcore_ready) {
-	var slots, pointers, data int
-	add := func(entries *C.raftcore_entries, isNew bool) {
-		for i := range int(entries.count) {
-			e := at[C.raftcore_entry](unsafe.Pointer(entries.items), entries.stride, i)
-			pointers++
-			if isNew || !(within(c, e) || s.recent.find(uint64(e.index), uint64(e.term)) != nil) {
-				slots++
-				data += int(e.data.len)
-			}
-		}
+// span is what two ends of a list of entries say. Two lists of one log that end alike are alike.
+type span struct{ first, last, term uint64 }
+
+// bounds are those of a list that is not empty.
+func bounds(list *C.raftcore_entries) span {
+	if list.count == 0 {
+		return span{}
 	}
-	add(&c.entries, true)
-	add(&c.committed, false)
-	for _, list := range [...]*C.raftcore_messages{
-		&c.messages, &c.messages_after_sync, &c.messages_after_apply,
-	} {
-		for i := range int(list.count) {
-			m := at[C.raftcore_message](unsafe.Pointer(list.items), list.stride, i)
-			add(&m.entries, false)
-			data += int(m.context.len)
-			if isRead(m) {
-				slots++
-				pointers++
-			}
-		}
-	}
-	for i := range int(c.read_states.count) {
-		state := at[C.raftcore_read_state](unsafe.Pointer(c.read_states.items),
-			c.read_states.stride, i)
-		data += int(state.context.len)
-	}
-	if slots > 0 {
-		s.entries = make([]entrySlot, slots)
-	}
-	if pointers > 0 {
-		s.pointers = make([]*pb.Entry, pointers)
-	}
-	if data > 0 {
-		s.data = make([]byte, data)
-	}
-	count := int(c.messages.count + c.messages_after_sync.count + c.messages_after_apply.count)
-	if count > 0 {
-		s.messages = make([]messageSlot, count)
-	}
+	first := at[C.raftcore_entry](unsafe.Pointer(list.items), list.stride, 0)
+	last := at[C.raftcore_entry](unsafe.Pointer(list.items), list.stride, int(list.count)-1)
+	return span{uint64(first.index), uint64(last.index), uint64(last.term)}
 }
 
-// within says whether an entry is one of those that the Ready wants persisted.
-func within(c *C.raftcore_ready, e *C.raftcore_entry) bool {
-	count := int(c.entries.count)
-	if count == 0 {
-		return false
-	}
-	first := at[C.raftcore_entry](unsafe.Pointer(c.entries.items), c.entries.stride, 0)
-	place := uint64(e.index) - uint64(first.index)
-	if place >= uint64(count) {
-		return false
-	}
-	return at[C.raftcore_entry](unsafe.Pointer(c.entries.items), c.entries.stride,
-		int(place)).term == e.term
-}
-
+// copyEntries returns the entries at hand, or copies.
 func (s *slabs) copyEntries(c *C.raftcore_entries) []*pb.Entry {
 	count := int(c.count)
 	if count == 0 {
 		return nil
 	}
-	out := s.pointers[:count:count]
-	s.pointers = s.pointers[count:]
+	if known := s.recent.list(bounds(c)); known != nil {
+		out := take(&s.pointers, count, pointerChunk)
+		copy(out, known)
+		return out
+	}
+	return s.newEntries(c)
+}
+
+// newEntries copies entries.
+func (s *slabs) newEntries(c *C.raftcore_entries) []*pb.Entry {
+	count, size := int(c.count), 0
+	for i := range count {
+		size += int(at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i).data.len)
+	}
+	out := take(&s.pointers, count, pointerChunk)
+	slots := take(&s.entries, count, entryChunk)
+	data := take(&s.data, size, dataChunk)
 	for i := range out {
+		slot := &slots[i]
 		e := at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i)
-		if out[i] = s.recent.find(uint64(e.index), uint64(e.term)); out[i] == nil {
-			out[i] = s.entry(e)
+		set(&slot.entry.Term, &slot.term, e.term)
+		set(&slot.entry.Index, &slot.index, e.index)
+		if e.kind != C.RAFTCORE_ENTRY_NORMAL {
+			slot.kind = pb.EntryType(e.kind)
+			slot.entry.Type = &slot.kind
 		}
+		if length := int(e.data.len); length > 0 {
+			slot.entry.Data = data[:length:length]
+			data = data[length:]
+			copy(slot.entry.Data, view(e.data.data, e.data.len))
+		}
+		out[i] = &slot.entry
 	}
 	return out
 }
 
-func (s *slabs) entry(c *C.raftcore_entry) *pb.Entry {
-	if len(s.entries) == 0 {
-		s.entries = make([]entrySlot, 1)
-	}
-	slot := &s.entries[0]
-	s.entries = s.entries[1:]
-	slot.term, slot.index = uint64(c.term), uint64(c.index)
-	slot.entry.Term, slot.entry.Index = &slot.term, &slot.index
-	if c.kind != C.RAFTCORE_ENTRY_NORMAL {
-		slot.kind = pb.EntryType(c.kind)
-		slot.entry.Type = &slot.kind
-	}
-	slot.entry.Data = s.bytes(c.data)
-	return &slot.entry
-}
-
 // bytes copies bytes; none are nil.
 func (s *slabs) bytes(c C.raftcore_slice) []byte {
-	length := int(c.len)
-	if length == 0 {
+	if c.len == 0 {
 		return nil
 	}
-	if length > len(s.data) {
-		s.data = make([]byte, length)
-	}
-	out := s.data[:length:length]
-	s.data = s.data[length:]
+	out := take(&s.data, int(c.len), dataChunk)
 	copy(out, view(c.data, c.len))
 	return out
 }
@@ -257,7 +262,7 @@ func (s *slabs) copyMessages(lists ...*C.raftcore_messages) []*pb.Message {
 	if count == 0 {
 		return nil
 	}
-	out := make([]*pb.Message, 0, count)
+	out := take(&s.outgoing, count, pointerChunk)[:0]
 	for _, list := range lists {
 		for i := range int(list.count) {
 			out = append(out, s.message(at[C.raftcore_message](unsafe.Pointer(list.items),
@@ -308,8 +313,7 @@ func local(kind pb.MessageType, to, from uint64) *pb.Message {
 }
 
 func (s *slabs) message(c *C.raftcore_message) *pb.Message {
-	slot := &s.messages[0]
-	s.messages = s.messages[1:]
+	slot := &take(&s.messages, 1, messageChunk)[0]
 	m := &slot.message
 	slot.kind = pb.MessageType(c.kind)
 	m.Type = &slot.kind
@@ -345,10 +349,8 @@ func isRead(c *C.raftcore_message) bool {
 }
 
 func (s *slabs) contextEntry(c *C.raftcore_message) []*pb.Entry {
-	out := s.pointers[:1:1]
-	s.pointers = s.pointers[1:]
-	slot := &s.entries[0]
-	s.entries = s.entries[1:]
+	out := take(&s.pointers, 1, pointerChunk)
+	slot := &take(&s.entries, 1, entryChunk)[0]
 	slot.entry.Data = s.bytes(c.context)
 	out[0] = &slot.entry
 	return out
@@ -375,11 +377,10 @@ func snapshot(c *C.raftcore_snapshot) *pb.Snapshot {
 
 // HardState makes a hard state with all its fields.
 func HardState(term, vote, commit uint64) *pb.HardState {
-	fields := &struct {
-		state              pb.HardState
-		term, vote, commit uint64
-	}{term: term, vote: vote, commit: commit}
-	h := &fields.state
-	h.Term, h.Vote, h.Commit = &fields.term, &fields.vote, &fields.commit
-	return h
+	return (&stateSlot{term: term, vote: vote, commit: commit}).fields()
+}
+
+func (s *stateSlot) fields() *pb.HardState {
+	s.state.Term, s.state.Vote, s.state.Commit = &s.term, &s.vote, &s.commit
+	return &s.state
 }

@@ -27,16 +27,13 @@ func (r *recent) add(entries []*pb.Entry) {
 	r.entries = append(r.entries[:place], entries...)
 }
 
-// find returns the entry with this index and term, or nil.
-func (r *recent) find(index, term uint64) *pb.Entry {
-	place := index - r.first
-	if place >= uint64(len(r.entries)) {
+// list returns the entries of a span, or nil.
+func (r *recent) list(s span) []*pb.Entry {
+	from, to := s.first-r.first, s.last-r.first
+	if s.first < r.first || to >= uint64(len(r.entries)) || r.entries[to].GetTerm() != s.term {
 		return nil
 	}
-	if e := r.entries[place]; e.GetTerm() == term {
-		return e
-	}
-	return nil
+	return r.entries[from : to+1]
 }
 
 // committed lets go of the entries up to an index.

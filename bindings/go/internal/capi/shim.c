@@ -5,10 +5,19 @@
 
 #include "_cgo_export.h"
 
+/* Gives the memory storage what the application has stored of the outstanding Ready. */
+static int32_t enter(rc_box *box)
+{
+    uint32_t parts = box->stored;
+    if (parts == 0) return RAFTCORE_OK;
+    box->stored = 0;
+    return raftcore_node_persist_parts(box->node, box->ready, parts, &box->error);
+}
+
 /* On leaving a call: what Go reads of the node without asking again. */
 static int32_t leave(rc_box *box, int32_t status)
 {
-    (void)raftcore_node_status(box->node, &box->state, NULL);
+    box->has_ready = raftcore_node_has_ready(box->node);
     return status;
 }
 
@@ -25,12 +34,15 @@ rc_box *rc_box_new(void)
 int32_t rc_create(rc_box *box, raftcore_config *config, raftcore_storage *storage)
 {
     int32_t status = raftcore_node_create(config, storage, &box->node, &box->error);
+    box->id = config->id;
     return status == RAFTCORE_OK ? leave(box, status) : status;
 }
 
 void rc_box_free(rc_box *box)
 {
+    if (box->node != NULL) (void)enter(box);
     raftcore_node_destroy(box->node);
+    free(box->entries);
     free(box);
 }
 
@@ -86,6 +98,43 @@ int32_t rc_step(rc_box *box, const uint8_t *data, size_t len)
     return leave(box, raftcore_node_step(box->node, data, len, &box->error));
 }
 
+/* Makes entries of a packed array. Their data stays where it is. */
+static void unpack(raftcore_entry *array, const uint8_t *packed, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        rc_head head;
+        memcpy(&head, packed, sizeof head);
+        packed += sizeof head;
+        array[i].term = head.term;
+        array[i].index = head.index;
+        array[i].kind = head.kind;
+        array[i].reserved = 0;
+        array[i].data.data = packed;
+        array[i].data.len = head.len;
+        packed += head.len;
+    }
+}
+
+int32_t rc_step_message(rc_box *box, const uint8_t *packed, size_t count, const uint8_t *context,
+                        size_t context_len)
+{
+    if (count > box->capacity) {
+        raftcore_entry *larger = realloc(box->entries, count * sizeof *larger);
+        if (larger == NULL) return RAFTCORE_ERR_OS;
+        box->entries = larger;
+        box->capacity = count;
+    }
+    unpack(box->entries, packed, count);
+    raftcore_message *message = &box->message;
+    message->context.data = context;
+    message->context.len = context_len;
+    message->entries.items = box->entries;
+    message->entries.count = count;
+    message->entries.stride = sizeof *box->entries;
+    raftcore_messages one = {.items = message, .count = 1, .stride = sizeof *message};
+    return leave(box, raftcore_node_step_messages(box->node, &one, NULL, &box->error));
+}
+
 int32_t rc_step_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses)
 {
@@ -122,6 +171,14 @@ int32_t rc_apply_conf_change(rc_box *box, int32_t kind, const uint8_t *data, siz
     return leave(box, status);
 }
 
+int32_t rc_apply_entry(rc_box *box, uint64_t term, uint64_t index, int32_t kind,
+                       const uint8_t *data, size_t len, raftcore_conf_state **out)
+{
+    raftcore_entry entry = {.term = term, .index = index, .kind = kind,
+                            .data = {.data = data, .len = len}};
+    return leave(box, raftcore_node_apply_conf_change_entry(box->node, &entry, out, &box->error));
+}
+
 int32_t rc_read_index(rc_box *box, const uint8_t *data, size_t len)
 {
     return leave(box, raftcore_node_read_index(box->node, data, len, &box->error));
@@ -152,14 +209,21 @@ int32_t rc_ready(rc_box *box)
     return leave(box, raftcore_node_ready(box->node, &box->ready, &box->error));
 }
 
-int32_t rc_persist(rc_box *box, uint32_t parts)
+int32_t rc_persist(rc_box *box)
 {
-    return raftcore_node_persist_parts(box->node, box->ready, parts, &box->error);
+    return enter(box);
+}
+
+int32_t rc_state(rc_box *box)
+{
+    return raftcore_node_status(box->node, &box->state, NULL);
 }
 
 int32_t rc_advance(rc_box *box)
 {
-    int32_t status = raftcore_node_advance(box->node, box->ready, &box->error);
+    int32_t status = enter(box);
+    if (status != RAFTCORE_OK) return leave(box, status);
+    status = raftcore_node_advance(box->node, box->ready, &box->error);
     if (status == RAFTCORE_OK) box->ready = NULL;
     return leave(box, status);
 }
@@ -238,17 +302,7 @@ int32_t rc_storage_append(raftcore_storage *storage, const uint8_t *packed, size
 {
     raftcore_entry *array = calloc(count + 1, sizeof *array);
     if (array == NULL) return RAFTCORE_ERR_OS;
-    for (size_t i = 0; i < count; i++) {
-        rc_head head;
-        memcpy(&head, packed, sizeof head);
-        packed += sizeof head;
-        array[i].term = head.term;
-        array[i].index = head.index;
-        array[i].kind = head.kind;
-        array[i].data.data = packed;
-        array[i].data.len = head.len;
-        packed += head.len;
-    }
+    unpack(array, packed, count);
     raftcore_entries entries = {.items = array, .count = count, .stride = sizeof *array};
     int32_t status = raftcore_storage_append(storage, &entries, error);
     free(array);

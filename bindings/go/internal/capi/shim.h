@@ -15,8 +15,19 @@ typedef struct rc_box {
     raftcore_node *node;
     /* The Ready that is outstanding, or NULL. */
     const raftcore_ready *ready;
-    /* What the node was when the last call returned. */
+    uint64_t id;
+    /* The RAFTCORE_PERSIST_ parts of it that the application has stored, and that wait to be given
+       to the memory storage with the next call. */
+    uint32_t stored;
+    /* As of the last call: what raftcore_node_has_ready said. */
+    int32_t has_ready;
+    /* What rc_state wrote. */
     raftcore_node_state state;
+    /* The message that rc_step_message hands in. */
+    raftcore_message message;
+    /* Room for the entries that go in, kept from call to call. */
+    raftcore_entry *entries;
+    size_t capacity;
     /* What became of the last proposal. */
     raftcore_proposed proposed;
     /* Why the last call failed, if it did. */
@@ -43,6 +54,8 @@ int32_t rc_tick(rc_box *box);
 int32_t rc_tick_quiesced(rc_box *box);
 int32_t rc_campaign(rc_box *box);
 int32_t rc_step(rc_box *box, const uint8_t *data, size_t len);
+int32_t rc_step_message(rc_box *box, const uint8_t *packed, size_t count, const uint8_t *context,
+                        size_t context_len);
 int32_t rc_step_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses);
 int32_t rc_propose(rc_box *box, const uint8_t *data, size_t len);
@@ -51,13 +64,16 @@ int32_t rc_propose_many(rc_box *box, const uint8_t *data, size_t len, const uint
 int32_t rc_propose_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len);
 int32_t rc_apply_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len,
                              raftcore_conf_state **out);
+int32_t rc_apply_entry(rc_box *box, uint64_t term, uint64_t index, int32_t kind,
+                       const uint8_t *data, size_t len, raftcore_conf_state **out);
 int32_t rc_read_index(rc_box *box, const uint8_t *data, size_t len);
 int32_t rc_transfer_leader(rc_box *box, uint64_t to);
 int32_t rc_forget_leader(rc_box *box);
 int32_t rc_report_unreachable(rc_box *box, uint64_t peer);
 int32_t rc_report_snapshot(rc_box *box, uint64_t peer, int32_t status);
 int32_t rc_ready(rc_box *box);
-int32_t rc_persist(rc_box *box, uint32_t parts);
+int32_t rc_persist(rc_box *box);
+int32_t rc_state(rc_box *box);
 int32_t rc_advance(rc_box *box);
 int32_t rc_release(rc_box *box);
 int32_t rc_storage_response(rc_box *box, uint64_t number);

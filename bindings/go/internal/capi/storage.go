@@ -8,6 +8,7 @@ import "C"
 import (
 	"runtime"
 	"runtime/cgo"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -75,25 +76,34 @@ func (s *Storage) call(act func(pointer *C.raftcore_storage, e *C.raftcore_error
 
 // Append appends entries.
 func (s *Storage) Append(entries []*pb.Entry) error {
+	packed, err := packEntries(nil, entries)
+	if err != nil {
+		return err
+	}
+	return s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
+		return C.rc_storage_append(pointer, bytes(packed), C.size_t(len(entries)), e)
+	})
+}
+
+// packEntries appends entries, each as a head and its data.
+func packEntries(b []byte, entries []*pb.Entry) ([]byte, error) {
 	size := 0
 	for _, e := range entries {
 		if e == nil {
-			return errNilEntry
+			return b, errNilEntry
 		}
 		size += int(unsafe.Sizeof(C.rc_head{})) + len(e.Data)
 	}
-	packed := make([]byte, 0, size)
+	b = slices.Grow(b, size)
 	for _, e := range entries {
 		head := C.rc_head{
 			term: C.uint64_t(e.GetTerm()), index: C.uint64_t(e.GetIndex()),
 			len: C.uint64_t(len(e.Data)), kind: C.int32_t(e.GetType()),
 		}
-		packed = append(packed, (*[unsafe.Sizeof(head)]byte)(unsafe.Pointer(&head))[:]...)
-		packed = append(packed, e.Data...)
+		b = append(b, (*[unsafe.Sizeof(head)]byte)(unsafe.Pointer(&head))[:]...)
+		b = append(b, e.Data...)
 	}
-	return s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
-		return C.rc_storage_append(pointer, bytes(packed), C.size_t(len(entries)), e)
-	})
+	return b, nil
 }
 
 // SetHardState sets the hard state.
@@ -203,15 +213,7 @@ func (s *Storage) Entries(low, high, maxBytes uint64) ([]*pb.Entry, error) {
 		return nil, err
 	}
 	defer C.raftcore_entries_destroy(out)
-	slots, size := int(out.count), 0
-	for i := range slots {
-		size += int(at[C.raftcore_entry](unsafe.Pointer(out.items), out.stride, i).data.len)
-	}
-	slab := slabs{
-		entries: make([]entrySlot, slots), pointers: make([]*pb.Entry, slots),
-		data: make([]byte, size), recent: &recent{},
-	}
-	return slab.copyEntries(out), nil
+	return new(slabs).newEntries(out), nil
 }
 
 // InitialState returns the stored hard state and membership.
