@@ -219,6 +219,7 @@ impl World {
             self.note(verdict);
         }
         self.summary.elections += self.judges.election.elected;
+        self.summary.rounds += self.judges.acknowledgements.confirmed;
         self.summary.operations += self.judges.history.operations;
         self.summary.committed += self.judges.log.committed();
     }

@@ -236,6 +236,7 @@ impl World {
         self.push(delay, crate::cluster::Event::Tick { slot, life });
         self.summary.count("starts");
         self.judges.lease.on_restart(slot);
+        self.judges.acknowledgements.on_restart(slot);
         self.judges.progress.on_restart(slot);
         self.judges.log.on_restart(slot, first.0, &entries, applied)?;
         if is_new {

@@ -2,9 +2,11 @@
 //! Whether it is right is theirs to say.
 
 use raftcore::{
-    Body, Entry, Error, Message, NodeId, Position, Ready, RoleKind, Status, VoteRequest,
+    Body, Entry, Error, Message, NodeId, Position, ReadOnly, Ready, Reply, RoleKind, Status,
+    VoteRequest,
 };
 
+use crate::check::acknowledgements::Acknowledgements;
 use crate::check::lease::LeaderLook;
 use crate::check::progress::LeaderFlow;
 use crate::check::{Judges, Verdict, durability, ensure};
@@ -22,6 +24,8 @@ struct Step<'a> {
     error: Option<&'a Error>,
     /// Where the node's log ends now.
     last: Position,
+    /// How many steps were made before, on any node.
+    now: u64,
 }
 
 impl World {
@@ -44,7 +48,8 @@ impl World {
         if self.plan.hostile {
             return Ok(());
         }
-        let step = Step { slot, before: &before, after: &after, input, error, last };
+        let now = self.summary.steps;
+        let step = Step { slot, before: &before, after: &after, input, error, last, now };
         judge(&mut self.judges, &self.hosts, &step)
     }
 
@@ -66,6 +71,10 @@ impl World {
         log.on_ready(slot, &ready.entries, ready.snapshot.as_deref(), leads)?;
         let (commit, term) = (status.hard_state.commit.0, status.hard_state.term.0);
         log.on_commit(slot, commit, term)?;
+        if host.config.read_only == ReadOnly::Safe {
+            judge_reads(&mut self.judges.acknowledgements, host, ready, self.summary.steps)?;
+        }
+        let log = &self.judges.log;
         if !leads {
             return Ok(());
         }
@@ -91,6 +100,39 @@ impl World {
             None => Ok(()),
         }
     }
+}
+
+/// Everything that a Ready sends, at once or later.
+fn messages_of(ready: &Ready) -> impl Iterator<Item = &Message> {
+    let replies = ready.append.iter().flat_map(|append| &append.replies);
+    let later = replies.filter_map(|reply| match reply {
+        Reply::Peer(message) => Some(message),
+        Reply::Local(_) => None,
+    });
+    ready.messages.iter().chain(&ready.messages_after_sync).chain(later)
+}
+
+/// The heartbeats and the answers to reads in a Ready.
+fn judge_reads(judge: &mut Acknowledgements, host: &Host, ready: &Ready, now: u64) -> Verdict {
+    let slot = host.slot;
+    for read in &ready.read_states {
+        judge.on_released(slot, host.id, &read.context)?;
+    }
+    if !host.leads() && !judge.is_waiting(slot) {
+        return Ok(());
+    }
+    for message in messages_of(ready) {
+        match &message.body {
+            Body::Heartbeat(heartbeat) if !heartbeat.context.is_empty() => {
+                judge.on_sent(slot, message.term.0, &heartbeat.context, now);
+            }
+            Body::ReadIndexResponse { context, .. } if message.term.0 == judge.term(slot) => {
+                judge.on_released(slot, message.to, context)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The last order of a transfer goes to a voter that has the whole log.
@@ -219,10 +261,45 @@ fn on_message(judges: &mut Judges, host: &Host, step: &Step<'_>, message: &Messa
         Body::AppendResponse(_) | Body::HeartbeatResponse { .. } => {
             if step.error.is_none() && term == after.hard_state.term {
                 judges.lease.on_member_heard(slot, message.from, host.ticks);
+                if let Body::HeartbeatResponse { context, .. } = &message.body {
+                    judges.acknowledgements.on_answered(slot, term.0, message.from, context);
+                }
+            }
+            Ok(())
+        }
+        Body::ReadIndexResponse { context, .. } => {
+            let is_judged = host.config.read_only == ReadOnly::Safe;
+            if is_judged && step.error.is_none() && term == after.hard_state.term {
+                judges.acknowledgements.on_told(slot, context.clone());
             }
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// A leader is asked for a read, hears what may confirm one, or has other members now.
+fn follow_reads(judge: &mut Acknowledgements, host: &Host, step: &Step<'_>) {
+    let Step { slot, before, after, .. } = *step;
+    let asked = match step.input {
+        Input::ReadIndex(context) => Some((host.id, *context)),
+        Input::Step(message) => match &message.body {
+            Body::ReadIndex { context } => Some((message.from, context)),
+            Body::HeartbeatResponse { .. } => None,
+            _ => return,
+        },
+        Input::ApplyConfChange(_) => None,
+        _ => return,
+    };
+    let term = after.hard_state.term.0;
+    if let Some((from, context)) = asked
+        && step.error.is_none()
+        && before.soft_state.role == RoleKind::Leader
+    {
+        judge.on_asked(slot, term, (from, context.clone()), step.now);
+    }
+    if judge.is_waiting(slot) {
+        judge.look(slot, &after.membership);
     }
 }
 
@@ -287,6 +364,9 @@ fn check_leader(judges: &mut Judges, hosts: &[Host], step: &Step<'_>) -> Verdict
         ensure(step.error.is_some(), "no_proposals_while_transferring", || {
             format!("leader {} took a proposal during a transfer", host.id)
         })?;
+    }
+    if host.config.read_only == ReadOnly::Safe {
+        follow_reads(&mut judges.acknowledgements, host, step);
     }
     let flow = LeaderFlow {
         term,

@@ -16,6 +16,8 @@ pub struct Summary {
     pub messages: u64,
     /// Entries that were committed.
     pub committed: u64,
+    /// Reads that a round of heartbeats confirmed.
+    pub rounds: u64,
     /// Operations of clients that are part of a judged history.
     pub operations: u64,
     faults: BTreeMap<&'static str, u64>,
@@ -46,6 +48,7 @@ impl Summary {
         self.messages += other.messages;
         self.committed += other.committed;
         self.operations += other.operations;
+        self.rounds += other.rounds;
         for (name, count) in &other.faults {
             *self.faults.entry(name).or_default() += count;
         }
@@ -57,9 +60,10 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seeds, steps, elections, messages, committed, operations, .. } = self;
+        let Self { seeds, steps, elections, messages, committed, operations, rounds, .. } = self;
         writeln!(f, "seeds {seeds}, node steps {steps}, elections {elections}")?;
         writeln!(f, "messages {messages}, committed {committed}, client operations {operations}")?;
+        writeln!(f, "reads confirmed by a round of heartbeats {rounds}")?;
         let list = |counts: &BTreeMap<&'static str, u64>| {
             let all: Vec<_> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
             all.join(", ")

@@ -5,6 +5,7 @@
 //! step costs what changed and not what was there before. Every judge is shown in its tests to
 //! object to a history that breaks its rules.
 
+pub(crate) mod acknowledgements;
 pub(crate) mod durability;
 pub(crate) mod election;
 pub(crate) mod history;
@@ -44,6 +45,7 @@ pub(crate) fn ensure(holds: bool, check: &'static str, detail: impl FnOnce() -> 
 /// All judges of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Judges {
+    pub(crate) acknowledgements: acknowledgements::Acknowledgements,
     pub(crate) election: election::Election,
     pub(crate) lease: lease::Lease,
     pub(crate) log: log::LogJudge,
