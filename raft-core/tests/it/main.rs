@@ -21,6 +21,7 @@ mod reads;
 mod replication;
 mod restart;
 mod snapshot;
+mod stale_read;
 mod storage_faults;
 mod texts;
 mod transfer;
