@@ -1,7 +1,7 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim explore fuzz mutants \
-	mutants-all coverage bench bench-check bench-baseline flames header docs install-deps clean
+.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim soak explore fuzz \
+	mutants mutants-all coverage bench bench-check bench-baseline flames header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
 export PYTHONDONTWRITEBYTECODE := 1
@@ -50,7 +50,11 @@ scenario: ## play one scenario: F=file; REWRITE=1 accepts what comes out of our 
 
 sim: ## search for a broken rule in random groups: SEED=N replays one, SECONDS=S (60)
 	cargo run --release --locked --quiet -p raft-sim --bin sim -- \
-		$(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60))
+		$(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60) --jobs 0 --summary)
+
+soak: ## as sim, on all cores, past failures and with a summary: MINUTES=M (120)
+	cargo run --release --locked --quiet -p raft-sim --bin sim -- --jobs 0 --keep-going \
+		--summary --seconds $$((60 * $(or $(MINUTES),120)))
 
 explore: ## visit every state of a small group; ARGS="--terms 2 --crashes 1" makes it another
 	cargo run --release --locked --quiet -p raft-sim --bin explore -- \

@@ -19,9 +19,20 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
 KV_C = "target/kv-c/kv-c"
 TAIL_LINES = 60
-# Seeds that are known to find nothing: a change that makes one of them fail broke something. The
-# search for new ones is `make sim`.
-SIM = "cargo run --release --locked --quiet -p raft-sim --bin sim -- --seeds 1..2000 --summary"
+# A minute of the simulator: seeds that once found something, then fresh ones; the first line of its
+# log says which.
+SIM = "cargo run --release --locked --quiet -p raft-sim --bin sim --"
+SIM_DEBUG = SIM.replace("--release ", "")
+# The same hashes in every build: of some seeds, and of the recorded schedules (which `rust`
+# replays in debug).
+HASHES = "--seeds 1..25 --length 10 --hashes"
+SIM_COMMANDS = [
+    f"{SIM} --seconds 60 --jobs 0 --summary",
+    f"{SIM_DEBUG} {HASHES} > target/sim-debug.txt",
+    f"{SIM} {HASHES} > target/sim-release.txt",
+    "test -s target/sim-debug.txt && cmp target/sim-debug.txt target/sim-release.txt",
+    f"for f in raft-sim/tests/schedules/*.txt; do {SIM} --replay $f || exit 1; done",
+]
 # Every state of three nodes in two terms: with the leaders' own entries and a crash, and with one
 # more entry. `make explore` adds the two up.
 EXPLORE = "cargo run --release --locked --quiet -p raft-sim --bin explore --"
@@ -36,7 +47,7 @@ PARTS = [
     ("examples", 10, [f"cargo run --locked -p raftcore --example {e}" for e in EXAMPLES], None),
     ("conformance", 20, ["make conformance"], None),
     ("mutants", 5, ["tests/mutants/run --check"], None),
-    ("sim", 20, [SIM], None),
+    ("sim", 20, SIM_COMMANDS, None),
     ("explore", 20, [f"{EXPLORE} --proposals 1", f"{EXPLORE} --proposals 0 --crashes 1"], None),
     ("raft-rs", 20, ["tests/differential/run"], None),
     ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run",

@@ -3,10 +3,10 @@
 
 use raftcore::{Body, Entries, Entry, Message, Ready, Snapshot};
 
-use crate::check::durability;
+use crate::check::{contract, durability};
 use crate::client::{Client, Machine};
 use crate::cluster::{Input, World};
-use crate::disk::{Batch, Disk, Durable};
+use crate::disk::{Batch, Disk};
 use crate::host::{Stage, range_of};
 use crate::sabotage::Sabotage;
 
@@ -164,10 +164,7 @@ impl World {
         let written = disk.write(batch);
         self.recorder.on_persist(slot);
         self.note(verdict);
-        if let Err(error) = written {
-            let detail = format!("node {id}: {error}");
-            self.note(crate::check::ensure(false, "storage_takes_what_ready_says", || detail));
-        }
+        self.note(contract::on_stored(id, &written));
         Ok(())
     }
 
@@ -189,9 +186,9 @@ impl World {
             self.summary.count("sync_on_a_stalled_disk");
             return Err(wait);
         }
-        if !never && let Err(error) = disk.sync() {
-            let detail = error.to_string();
-            self.note(crate::check::ensure(false, "storage_takes_what_ready_says", || detail));
+        if !never {
+            let synced = disk.sync();
+            self.note(contract::on_stored(self.hosts[slot].id, &synced));
         }
         Ok(())
     }
@@ -262,7 +259,7 @@ impl World {
 
     fn apply(&mut self, slot: usize, entry: &Entry) {
         let index = entry.index.0;
-        let hostile = self.plan.hostile;
+        let is_judged = self.plan.is_judged;
         let host = &mut self.hosts[slot];
         if index <= host.applied && self.plan.sabotage != Sabotage::ApplyTwice {
             // A snapshot overtook it.
@@ -272,16 +269,13 @@ impl World {
         host.applied = index;
         let (id, state) = (host.id, host.machine.digest());
         let durable = host.disk().map(|disk| disk.durable_term(index));
-        if !hostile {
+        if is_judged {
             let verdict = self.judges.log.on_apply(slot, entry, state);
             self.note(verdict);
             let verdict = self.judges.membership.on_apply(entry);
             self.note(verdict);
-            let stored = matches!(durable, Some(Durable::Compacted))
-                || durable == Some(Durable::Entry(entry.term.0));
-            self.note(crate::check::ensure(stored, "applied_is_durable", || {
-                format!("node {id} applies {}, has {durable:?}", entry.position())
-            }));
+            let verdict = durable.map_or(Ok(()), |has| durability::on_apply(id, entry, has));
+            self.note(verdict);
         }
         let overtaken =
             self.hosts[slot].status.as_ref().is_some_and(|s| s.first_index > entry.index);
@@ -295,7 +289,7 @@ impl World {
                 self.summary.count("conf_change_overtaken");
             } else if let Some(Ok(applied)) = applied {
                 self.hosts[slot].conf_state = applied.conf_state.clone();
-                if !hostile {
+                if is_judged {
                     let has = &applied.conf_state;
                     let verdict = self.judges.membership.on_applied_change(id, index, has);
                     self.note(verdict);
@@ -356,10 +350,7 @@ impl World {
             .and_then(|()| disk.snapshot_and_compact(index, &conf_state, &machine, compact_to));
         self.recorder.on_compact(slot, index, &conf_state, &machine.encode(), compact_to);
         self.trace(slot, || format!("makes a snapshot at {index}, compacts to {compact_to}"));
-        if let Err(error) = made {
-            let detail = format!("node {} at {index}: {error}", slot + 1);
-            self.note(crate::check::ensure(false, "storage_takes_what_ready_says", || detail));
-        }
+        self.note(contract::on_stored(self.hosts[slot].id, &made));
         self.summary.count("snapshots_made");
     }
 
@@ -368,7 +359,7 @@ impl World {
         for read in std::mem::take(&mut ready.read_states) {
             self.summary.count("reads_released");
             self.settle.on_read(slot, &read.context);
-            if !self.plan.hostile {
+            if self.plan.is_judged {
                 let (context, index) = (&read.context, read.index.0);
                 let verdict = self.judges.reads.on_released(slot, life, context, index);
                 self.note(verdict);
@@ -382,7 +373,7 @@ impl World {
 
     /// What a message claims, checked as it leaves.
     fn judge_release(&mut self, slot: usize, message: &Message) -> crate::check::Verdict {
-        if self.plan.hostile {
+        if !self.plan.is_judged {
             return Ok(());
         }
         if let Some(disk) = self.hosts[slot].disk() {

@@ -213,7 +213,7 @@ impl World {
             self.now = at;
             self.handle(event);
         }
-        if self.violation.is_none() && !self.plan.hostile {
+        if self.violation.is_none() && self.plan.is_judged {
             self.end_open_operations();
             let verdict = self.judges.history.check_registers();
             self.note(verdict);
@@ -376,10 +376,10 @@ impl World {
     }
 
     pub(crate) fn note(&mut self, verdict: Verdict) {
-        // Among peers that lie only a node's own health can be asked for.
+        // Where the rules cannot hold only a node's own health can be asked for.
         let robust = ["no_node_faults", "storage_takes_what_ready_says"];
         if let Err(violation) = verdict
-            && (!self.plan.hostile || robust.contains(&violation.check))
+            && (self.plan.is_judged || robust.contains(&violation.check))
         {
             self.trace_line(|| format!("VIOLATION {violation}"));
             self.violation.get_or_insert(violation);

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use raftcore::{
-    ConfState, Entries, HardState, Index, MemoryStorage, Position, Snapshot, Storage, StorageError,
+    ConfState, Entries, Entry, HardState, Index, MemoryStorage, Snapshot, Storage, StorageError,
     Term,
 };
 
@@ -52,8 +52,9 @@ pub(crate) struct Disk {
     pub(crate) failed_reads: Cell<u64>,
     pub(crate) full_until: u64,
     pub(crate) stalled_until: u64,
-    /// A planted mistake: entries reach the disk before the hard state of the same batch.
-    pub(crate) tears_batches: bool,
+    /// A planted mistake: entries that were overwritten by fewer are there again after a crash.
+    pub(crate) keeps_tails: bool,
+    tail: Vec<Entry>,
 }
 
 /// What a crash took.
@@ -88,7 +89,7 @@ impl Disk {
     /// Makes everything durable that was written.
     pub(crate) fn sync(&mut self) -> Result<(), StorageError> {
         while let Some(batch) = self.unsynced.pop_front() {
-            put(&mut self.durable, &batch)?;
+            self.harden(&batch)?;
         }
         Ok(())
     }
@@ -107,17 +108,14 @@ impl Disk {
     /// The machine loses power: of what was not synced so many batches are there, the oldest.
     pub(crate) fn crash_keeping(&mut self, kept: usize) -> Result<Lost, StorageError> {
         let written = self.unsynced.len();
-        let mut torn = None;
-        for (at, batch) in std::mem::take(&mut self.unsynced).into_iter().enumerate() {
-            if at < kept {
-                put(&mut self.durable, &batch)?;
-            } else if at == kept {
-                torn = Some(batch);
-            }
+        for batch in std::mem::take(&mut self.unsynced).into_iter().take(kept) {
+            self.harden(&batch)?;
         }
-        if let Some(batch) = torn.filter(|batch| self.tears_batches && batch.snapshot.is_none()) {
-            put(&mut self.durable, &Batch { entries: batch.entries, ..Batch::default() })?;
-            self.drop_newer_than_term();
+        let end = self.durable_last();
+        let tail = std::mem::take(&mut self.tail);
+        let tail: Vec<_> = tail.into_iter().filter(|entry| entry.index.0 > end).collect();
+        if tail.first().is_some_and(|entry| entry.index.0 == end + 1) {
+            self.durable.append(&tail.into())?;
         }
         self.view = self.durable.clone();
         self.reads_fail.set(false);
@@ -125,29 +123,15 @@ impl Disk {
         Ok(Lost { batches: written.saturating_sub(kept) })
     }
 
-    /// Recovery of the planted mistake: a node does not start on entries beyond its stored term.
-    fn drop_newer_than_term(&mut self) {
-        let term = self.durable.hard_state().term;
-        let first = self.durable.first_index().unwrap_or_default();
-        let last = self.durable.last_index().unwrap_or_default();
-        let kept = (first.0..=last.0)
-            .take_while(|i| self.durable.term(Index(*i)).is_ok_and(|t| t <= term))
-            .count() as u64;
-        let entries = if kept == 0 {
-            Entries::new()
-        } else {
-            self.durable.entries(first, first.plus(kept), u64::MAX).unwrap_or_default()
-        };
-        let base = Position {
-            index: first.prev(),
-            term: self.durable.term(first.prev()).unwrap_or_default(),
-        };
-        if base.index == Index::ZERO {
-            let (hard_state, mut fresh) = (self.durable.hard_state(), MemoryStorage::new());
-            fresh.set_hard_state(hard_state);
-            let _ = fresh.append(&entries);
-            self.durable = fresh;
+    /// Makes a batch durable.
+    fn harden(&mut self, batch: &Batch) -> Result<(), StorageError> {
+        if let Some(last) = batch.entries.last().filter(|_| self.keeps_tails) {
+            let mut old: Vec<Entry> = self.durable_entries().iter().cloned().collect();
+            old.append(&mut self.tail);
+            old.retain(|entry| entry.index > last.index);
+            self.tail = old;
         }
+        put(&mut self.durable, batch)
     }
 
     /// Prepares a start: how far the application comes back by itself, and with what.
@@ -309,7 +293,6 @@ impl Storage for Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raftcore::Entry;
 
     fn batch(term: u64, index: u64) -> Batch {
         let entry = Entry { term: Term(term), index: Index(index), ..Entry::default() };

@@ -8,7 +8,7 @@ use raftcore::{
 };
 
 use crate::check::Verdict;
-use crate::check::{durability, ensure};
+use crate::check::{contract, durability};
 use crate::client::Machine;
 use crate::cluster::World;
 use crate::disk::Disk;
@@ -160,7 +160,6 @@ impl World {
         let host = &mut self.hosts[slot];
         let Some(mut node) = host.node.take() else { return };
         let mut disk = std::mem::take(node.storage_mut());
-        disk.tears_batches = sabotage == Sabotage::TearBatches;
         let verdict = disk.crash(&mut host.random);
         if sabotage == Sabotage::ForgetVote {
             disk.forget_vote();
@@ -195,6 +194,7 @@ impl World {
         let host = &mut self.hosts[slot];
         let mut disk = host.disk.take().unwrap_or(first_disk);
         (disk.full_until, disk.stalled_until) = (0, 0);
+        disk.keeps_tails = self.plan.sabotage == Sabotage::KeepTails;
         let (applied, machine, conf_state) = disk.recover(keeps_state);
         host.config.applied = Index(applied);
         host.config.seed = host.random.next();
@@ -205,25 +205,17 @@ impl World {
             // A disk that cannot be read at start: an error, and another try.
             let broken = disk.clone();
             broken.reads_fail.set(true);
-            let refused = Node::new(&host.config, broken).is_err();
-            ensure(refused, "storage_errors_are_reported", || format!("node {} began", host.id))?;
+            contract::on_start_unread(host.id, &Node::new(&host.config, broken))?;
         }
         let is_new = host.founds && entries.is_empty() && stored.is_empty() && first.0 == 1;
         self.recorder.on_boot(&host.config, &disk);
-        let mut node = match Node::new(&host.config, disk) {
-            Ok(node) => node,
-            Err(error) => {
-                let detail = format!("node {} with {stored:?}, log {first}..: {error}", host.id);
-                return ensure(false, "restart_succeeds", || detail);
-            }
-        };
+        let made = Node::new(&host.config, disk);
+        contract::on_start(host.id, &made)?;
+        let Ok(mut node) = made else { return Ok(()) };
         let peers = if is_new { self.founders.clone() } else { Vec::new() };
         if is_new && self.plan.founding == Founding::Bootstrap {
             self.recorder.on_bootstrap(slot, &peers);
-            node.bootstrap(&peers).map_err(|error| crate::check::Violation {
-                check: "bootstrap_succeeds",
-                detail: error.to_string(),
-            })?;
+            contract::on_bootstrap(host.id, &node.bootstrap(&peers))?;
         }
         let status = node.status();
         (host.machine, host.applied, host.conf_state) = (machine, applied, conf_state);

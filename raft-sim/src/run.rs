@@ -68,7 +68,7 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     if traces {
         println!("{plan:#?}");
     }
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = without_panic(|| {
         let mut world = World::new(plan, traces, records);
         world.run();
         world.summary.seeds = 1;
@@ -79,13 +79,19 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
             recorded: world.recorder.finish(&command),
             summary: world.summary,
         }
-    }));
-    result.unwrap_or_else(|_| {
-        let detail = LAST_PANIC.with(|last| last.borrow().clone());
-        let violation = Some(Violation { check: "nothing_panics", detail });
+    });
+    result.unwrap_or_else(|violation| {
         let mut summary = Summary::default();
         summary.seeds = 1;
-        Outcome { violation, hash: 0, summary, actions, recorded: None }
+        Outcome { violation: Some(violation), hash: 0, summary, actions, recorded: None }
+    })
+}
+
+/// A panic breaks a rule like any other.
+fn without_panic<T>(act: impl FnOnce() -> T) -> Result<T, Violation> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|_| {
+        let detail = LAST_PANIC.with(|last| last.borrow().clone());
+        Violation { check: "nothing_panics", detail }
     })
 }
 
@@ -125,5 +131,17 @@ pub fn minimise(
             return keep;
         }
         piece = if piece == 1 { 1 } else { piece.div_ceil(2) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_seen() {
+        assert_eq!(without_panic(|| 7), Ok(7));
+        let violation = without_panic(|| Vec::<u8>::new()[0]).unwrap_err();
+        assert_eq!(violation.check, "nothing_panics");
     }
 }

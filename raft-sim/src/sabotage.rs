@@ -16,8 +16,8 @@ pub enum Sabotage {
     ApplyTwice,
     /// Lets requests for votes leave before the disk has the term and the candidate's own vote.
     HastyVotes,
-    /// Entries can reach the disk without the hard state that was written with them.
-    TearBatches,
+    /// Overwrites entries without cutting the log behind them: after a crash they are there again.
+    KeepTails,
 }
 
 impl Sabotage {
@@ -29,7 +29,7 @@ impl Sabotage {
         Self::ForgetVote,
         Self::ApplyTwice,
         Self::HastyVotes,
-        Self::TearBatches,
+        Self::KeepTails,
     ];
 
     /// Its name on a command line.
@@ -42,7 +42,7 @@ impl Sabotage {
             Self::ForgetVote => "forget-vote",
             Self::ApplyTwice => "apply-twice",
             Self::HastyVotes => "hasty-votes",
-            Self::TearBatches => "tear-batches",
+            Self::KeepTails => "keep-tails",
         }
     }
 }

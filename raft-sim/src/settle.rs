@@ -4,12 +4,19 @@
 use bytes::Bytes;
 use raftcore::{ConfChangeV2, NodeId};
 
-use crate::check::election::has_majorities;
-use crate::check::liveness::{Goal, Liveness};
+use crate::check::liveness::{Goal, Liveness, PATIENCE};
 use crate::cluster::{Event, Input, World};
-use crate::host::Host;
+use crate::limits::{self, Held};
 use crate::network::{SLOTS, Weather};
 use crate::swarm::TICK;
+
+/// For how many election timeouts a limit has to hold without a break: half of the time that a
+/// goal may take.
+const PROOF: u64 = PATIENCE / 2;
+
+/// How often a group is given more time, after a limit that went by. There can be some hundred
+/// terms to catch up with, one a timeout.
+const RESPITES_MAX: u32 = 10;
 
 /// How far the second phase is.
 #[derive(Debug, Default)]
@@ -22,6 +29,13 @@ pub(crate) struct Settle {
     asked: u64,
     answered: [bool; SLOTS],
     transfer_to: Option<NodeId>,
+    /// Whether all who have a disk were started, members or not.
+    is_everybody_up: bool,
+    held: Option<Held>,
+    /// Whether a limit held for a while since the group was given time.
+    was_held: bool,
+    /// How often it was given more time.
+    respites: u32,
 }
 
 impl Settle {
@@ -45,7 +59,7 @@ impl World {
     /// Looks how far the group is, every half of an election timeout.
     pub(crate) fn on_settle(&mut self) {
         let election = self.plan.election_ticks * TICK;
-        if self.plan.hostile {
+        if !self.plan.is_judged {
             self.settle.done = true;
             return;
         }
@@ -71,14 +85,42 @@ impl World {
         let verdict = liveness.on_poll(is_reached, now, election, || self.describe_all());
         self.settle.done = liveness.goal == Goal::Done;
         self.settle.liveness = liveness;
-        if verdict.is_err()
-            && let Some(excuse) = self.excuse()
-        {
-            self.summary.count(excuse);
-            self.settle.done = true;
+        self.settle.held = if is_reached {
+            None
+        } else {
+            limits::follow(self.settle.held, now, self.limit(), self.term_gap())
+        };
+        self.settle.was_held |= self.settle.held.is_some();
+        if verdict.is_err() && self.is_excused(election) {
             return;
         }
         self.note(verdict);
+    }
+
+    /// The group did not get on in time. Whether that is no finding: it gets more time, or it is at
+    /// a known limit.
+    fn is_excused(&mut self, election: u64) -> bool {
+        let (now, settle) = (self.now, &self.settle);
+        let gap = self.term_gap();
+        let limit = settle.held.and_then(|held| held.for_good(now, PROOF * election, gap));
+        if let Some(limit) = limit.filter(|_| settle.is_everybody_up) {
+            self.trace_line(|| format!("* {}: {}", limit.name(), self.describe_all()));
+            self.summary.count(limit.name());
+            self.settle.done = true;
+            return true;
+        }
+        // Whoever left the group and was switched off may be the one whose vote is missing; and
+        // who lags by many terms needs one election for each.
+        let was_down =
+            !std::mem::replace(&mut self.settle.is_everybody_up, true) && self.wake_everybody();
+        let settle = &mut self.settle;
+        if was_down || settle.was_held && settle.respites < RESPITES_MAX {
+            (settle.was_held, settle.held) = (false, None);
+            settle.respites += 1;
+            settle.liveness.begin(now);
+            return true;
+        }
+        false
     }
 
     fn heal_everything(&mut self) {
@@ -111,12 +153,13 @@ impl World {
             at_commit == Some(status.hard_state.term.0)
         });
         let members = settled.map(|status| status.membership.clone());
+        let everybody = self.settle.is_everybody_up;
         for slot in 0..SLOTS {
             let id = self.hosts[slot].id;
             let belongs = newest.contains(id) || members.as_ref().is_some_and(|m| m.contains(id));
             if belongs {
                 self.boot(slot);
-            } else if members.is_some() && self.hosts[slot].is_up() {
+            } else if members.is_some() && self.hosts[slot].is_up() && !everybody {
                 self.crash(slot);
             }
         }
@@ -130,7 +173,7 @@ impl World {
         let committed = self.judges.log.term_at(slot, status.hard_state.commit.0) == Some(term.0);
         let follows = |id: NodeId| {
             let host = self.hosts.get(id.get() as usize - 1);
-            self.is_stuck(id, term)
+            self.is_stuck(id, slot)
                 || host.and_then(|host| host.status.as_ref()).is_some_and(|status| {
                     let leader = status.soft_state.leader.map(|id| id.get() as usize - 1);
                     status.hard_state.term == term && leader == Some(slot)
@@ -139,54 +182,13 @@ impl World {
         (committed && status.membership.members().all(follows)).then_some(slot)
     }
 
-    /// Whether a member is beyond this leader's reach: it saw a later term, and with neither
-    /// check-quorum nor pre-vote it tells nobody so when it hears from the leader.
-    fn is_stuck(&self, id: NodeId, term: raftcore::Term) -> bool {
-        let host = &self.hosts[id.get() as usize - 1];
-        let later = host.status.as_ref().is_some_and(|status| status.hard_state.term > term);
-        later && !host.config.check_quorum && !host.config.pre_vote
-    }
-
-    /// Why nothing can come of it any more, if that lies in the protocol and not in a node. All of
-    /// these are known limits of this protocol family.
-    fn excuse(&self) -> Option<&'static str> {
-        let term_of = |host: &Host| host.status.as_ref().map_or(0, |s| s.hard_state.term.0);
-        let Some(leader) = self.leader() else {
-            // Membership changes take effect where they are applied: who alone knows that one is
-            // committed may be no member any more, and have the longest log.
-            let able = || self.hosts.iter().filter(|host| self.can_win(host));
-            // And nobody answers a request for a vote whose term is over.
-            let newest = self.hosts.iter().map(term_of).max().unwrap_or(0);
-            let outrun = able().all(|host| term_of(host) < newest && !host.config.pre_vote);
-            return match able().next() {
-                None => Some("nobody_can_win"),
-                Some(_) => outrun.then_some("candidate_outrun"),
-            };
-        };
-        let status = self.hosts[leader].status.as_ref()?;
-        let term = status.hard_state.term;
-        let cut_off = !has_majorities(&status.membership, |id| !self.is_stuck(*id, term));
-        cut_off.then_some("stuck_with_a_higher_term")
-    }
-
-    /// Whether this node could collect a majority, by the logs of all who run.
-    fn can_win(&self, host: &Host) -> bool {
-        let Some(status) = &host.status else { return false };
-        let last = |slot: usize| self.judges.log.last(slot);
-        let votes = |voter: &NodeId| {
-            let at = voter.get() as usize - 1;
-            self.hosts[at].is_up() && last(at) <= last(host.slot)
-        };
-        status.membership.is_voter(host.id) && has_majorities(&status.membership, votes)
-    }
-
     fn has_left_joint(&mut self) -> bool {
         let Some(slot) = self.stable_leader() else { return false };
         let Some(status) = &self.hosts[slot].status else { return false };
         if !status.membership.is_joint() {
             return true;
         }
-        if !status.membership.auto_leave() {
+        if !status.membership.auto_leave() && self.may_reconfigure(slot) {
             let change = ConfChangeV2::leave_joint().into();
             let input = Input::ProposeConfChange(&change);
             self.call(slot, input, |node| node.propose_conf_change(&change));
@@ -200,9 +202,8 @@ impl World {
         match self.settle.probe {
             Some((leader, index)) if leader == slot => {
                 let Some(status) = &self.hosts[slot].status else { return false };
-                let term = status.hard_state.term;
                 let has = |id: NodeId| {
-                    self.is_stuck(id, term) || self.hosts[id.get() as usize - 1].applied >= index
+                    self.is_stuck(id, slot) || self.hosts[id.get() as usize - 1].applied >= index
                 };
                 status.membership.members().all(has)
             }
@@ -222,8 +223,7 @@ impl World {
     fn has_read(&mut self) -> bool {
         let Some(leader) = self.stable_leader() else { return false };
         let Some(status) = &self.hosts[leader].status else { return false };
-        let term = status.hard_state.term;
-        let reachable = status.membership.members().filter(|id| !self.is_stuck(*id, term));
+        let reachable = status.membership.members().filter(|id| !self.is_stuck(*id, leader));
         let members: Vec<usize> = reachable.map(|id| id.get() as usize - 1).collect();
         if members.iter().all(|slot| self.settle.answered[*slot]) {
             return true;
@@ -255,8 +255,8 @@ impl World {
             return false;
         }
         let own = status.id;
-        let (term, voters) = (status.hard_state.term, status.membership.voters());
-        let other = voters.iter().find(|id| **id != own && !self.is_stuck(**id, term));
+        let voters = status.membership.voters();
+        let other = voters.iter().find(|id| **id != own && !self.is_stuck(**id, slot));
         self.settle.transfer_to = other.copied();
         self.settle.transfer_to.is_none()
     }

@@ -84,6 +84,18 @@ pub(crate) enum Founding {
     Snapshot(u64),
 }
 
+/// Who makes sure that there is one membership change at a time (paper, section 6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Changes {
+    /// The core.
+    ByCore,
+    /// The application, with the core's validation off on some nodes: it proposes a change only
+    /// where a leader has applied its whole log.
+    ByApplication,
+    /// Nobody. Then there can be two leaders in a term, and all that follows from that.
+    Unchecked,
+}
+
 /// Everything that a run is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -107,8 +119,12 @@ pub(crate) struct Plan {
     pub(crate) stops_removed: bool,
     pub(crate) compacts_every: u64,
     pub(crate) leases: bool,
-    /// Whether peers may send anything at all: then only robustness is judged.
+    pub(crate) changes: Changes,
+    /// Whether peers may send anything at all.
     pub(crate) hostile: bool,
+    /// Whether the protocol's rules are judged. Not where they cannot hold, since peers lie or
+    /// nobody checks membership changes: there only a node's own health is.
+    pub(crate) is_judged: bool,
     pub(crate) actions: Vec<(u64, Action)>,
     pub(crate) safety_ends: u64,
     pub(crate) sabotage: Sabotage,
@@ -123,6 +139,8 @@ pub struct Overrides {
     pub length: Option<u64>,
     /// With these leases: those that upstream has, which are not counted.
     pub unverified: bool,
+    /// Membership changes that nobody checks, judged all the same.
+    pub unchecked: bool,
     /// A planted mistake.
     pub sabotage: Sabotage,
 }
@@ -138,6 +156,9 @@ impl fmt::Display for Overrides {
         }
         if let Some(length) = self.length {
             write!(f, " --length {length}")?;
+        }
+        if self.unchecked {
+            write!(f, " --unchecked")?;
         }
         match self.sabotage {
             Sabotage::None => Ok(()),
@@ -181,7 +202,9 @@ impl Plan {
             stops_removed: r.chance(700),
             compacts_every: r.pick(&[0, 1, 5, 20, 100]),
             leases,
+            changes: Changes::ByCore,
             hostile,
+            is_judged: !hostile,
             actions: Vec::new(),
             safety_ends: length * election,
             sabotage: overrides.sabotage,
@@ -197,8 +220,34 @@ impl Plan {
         if overrides.sabotage == Sabotage::HastyVotes {
             plan.configs.iter_mut().for_each(|config| config.votes_wait_for_sync = false);
         }
+        plan.vary(&mut Random::fork(seed, 3), overrides);
         plan.actions = actions(r, &plan);
         plan
+    }
+
+    /// What was added later: drawn apart, so that the seeds from before are what they were.
+    fn vary(&mut self, r: &mut Random, overrides: &Overrides) {
+        if self.voters == 7 && !self.leases && r.chance(400) {
+            self.voters = 6;
+        }
+        let per_mille = r.below(1000);
+        if overrides.unchecked || per_mille < 20 {
+            self.changes = Changes::Unchecked;
+            self.is_judged = overrides.unchecked && !self.hostile;
+        } else if per_mille < 120 {
+            self.changes = Changes::ByApplication;
+        }
+        let few_reads = r.chance(50);
+        for config in &mut self.configs {
+            config.validate_conf_changes = match self.changes {
+                Changes::ByCore => true,
+                Changes::ByApplication => r.chance(300),
+                Changes::Unchecked => false,
+            };
+            if few_reads {
+                config.max_pending_reads = 1;
+            }
+        }
     }
 }
 

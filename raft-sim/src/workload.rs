@@ -10,7 +10,7 @@ use crate::client::{Change, Client, Command, Doing, REGISTERS};
 use crate::cluster::{Event, Input, World};
 use crate::network::SLOTS;
 use crate::random::Random;
-use crate::swarm::{TICK, Who};
+use crate::swarm::{Changes, TICK, Who};
 
 /// The longest payload that is ever proposed.
 pub(crate) const MAX_PAYLOAD_BYTES: u64 = 256;
@@ -124,7 +124,7 @@ impl World {
         let waits = state.doing == Doing::Changing(command.change)
             && state.number == command.number
             && state.at == (slot, self.hosts[slot].life);
-        if !waits || self.plan.hostile {
+        if !waits || !self.plan.is_judged {
             return;
         }
         self.clients[client].doing = Doing::Nothing;
@@ -192,6 +192,9 @@ impl World {
 
     /// Proposes some membership change.
     pub(crate) fn reconfigure(&mut self, slot: usize, how: u64) {
+        if !self.may_reconfigure(slot) {
+            return;
+        }
         let mut random = Random::new(how);
         let change = draw_change(&mut random, self.judges.membership.newest());
         let input = Input::ProposeConfChange(&change);
@@ -207,6 +210,14 @@ impl World {
             _ => {}
         }
         self.wake(slot);
+    }
+
+    /// An application that checks membership changes itself proposes one only where all is applied
+    /// that could be one.
+    pub(crate) fn may_reconfigure(&self, slot: usize) -> bool {
+        let applied_all = |status: &raftcore::Status| status.applied == status.last_index;
+        self.plan.changes != Changes::ByApplication
+            || self.hosts[slot].leads() && self.hosts[slot].status.as_ref().is_some_and(applied_all)
     }
 
     /// Whoever is to join starts, early or late.

@@ -1,23 +1,11 @@
 //! The simulator as a test: seeds that once found something, fresh seeds, planted mistakes that
 //! must be found, recorded schedules.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raft_sim::{Options, Outcome, Overrides, Sabotage, replay, run};
-
-/// Seeds that found something once, each with what it was.
-const REGRESSIONS: &[(u64, &str)] = &[
-    (3, "an acknowledged snapshot that nobody was told to sync"),
-    (11, "a joiner that no old snapshot can help"),
-    (23, "a member that ticks twice as fast keeps the others from electing anybody"),
-    (155, "a leader committed its own removal, and nobody else can win"),
-    (587, "a leader elected by others while its own disk is behind"),
-    (695, "a membership change that a snapshot overtook"),
-    (920, "a leader demoted itself, and the news was lost"),
-    (1122, "a higher term that a mixed configuration never hears of"),
-    (2200, "a learner with a higher term than the leader's"),
-];
+use raft_sim::{Options, Outcome, Overrides, REGRESSIONS, Sabotage, replay, run};
 
 fn with(overrides: Overrides) -> Options {
     Options { overrides, ..Options::default() }
@@ -37,11 +25,6 @@ fn seeds_that_found_something_find_nothing_more() {
     for (seed, _) in REGRESSIONS {
         check(*seed, &run(*seed, &Options::default()));
     }
-}
-
-#[test]
-fn a_leader_that_is_no_voter_answers_no_read_alone() {
-    check(103_118, &run(103_118, &Options::default()));
 }
 
 #[test]
@@ -74,7 +57,7 @@ fn check_finds(overrides: Overrides, seeds: std::ops::Range<u64>, expected: &str
             other => others.extend(other),
         }
     }
-    panic!("{:?} was not found by {expected}, but by {others:?}", overrides.sabotage);
+    panic!("{overrides} was not found by {expected}, but by {others:?}");
 }
 
 fn check_sabotage(sabotage: Sabotage, expected: &str) {
@@ -105,6 +88,17 @@ fn entries_applied_twice_are_found() {
 }
 
 #[test]
+fn a_log_that_is_not_cut_where_it_is_overwritten_is_found() {
+    check_sabotage(Sabotage::KeepTails, "log_matching");
+}
+
+#[test]
+fn membership_changes_that_nobody_checks_are_found() {
+    let unchecked = Overrides { unchecked: true, ..Overrides::default() };
+    check_finds(unchecked, 1..50, "one_change_at_a_time");
+}
+
+#[test]
 fn lease_reads_hold_within_the_bound_and_not_beyond_it() {
     // The bound that the core declares: ticks that differ by a tenth.
     for seed in 1..6 {
@@ -129,7 +123,7 @@ fn schedules() -> Vec<PathBuf> {
 #[test]
 fn recorded_schedules_replay_with_their_hash() {
     let files = schedules();
-    let mut needs = std::collections::BTreeSet::new();
+    let mut needs = BTreeSet::new();
     for file in files {
         if std::env::var_os("REWRITE").is_some_and(|value| value == "1") {
             rewrite(&file);
@@ -161,4 +155,38 @@ fn rewrite(file: &Path) {
     }
     let outcome = run(seed, &Options { records: true, ..with(overrides) });
     std::fs::write(file, outcome.recorded.expect("a recording")).expect("the file can be written");
+}
+
+/// The names of rules in a text: what stands in quotes, in small letters with underscores.
+fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |word: &&str| {
+        word.contains('_') && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    text.split('"').filter(is_name)
+}
+
+#[test]
+fn every_rule_has_a_negative_control() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![source.join("check"), source.join("observe")];
+    let mut files = vec![source.join("run.rs"), source.join("../tests/sim.rs")];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(folder).expect("the folder can be read");
+        files.extend(entries.map(|entry| entry.expect("an entry").path()));
+    }
+    let (mut rules, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("the file can be read");
+        let is_test = file.ends_with("tests.rs") || file.ends_with("sim.rs");
+        let (code, tests) = if is_test {
+            ("", &*text)
+        } else {
+            text.split_once("mod tests").unwrap_or((&text, ""))
+        };
+        rules.extend(names_in(code).map(str::to_owned));
+        shown.extend(names_in(tests).map(str::to_owned));
+    }
+    let unshown: Vec<_> = rules.difference(&shown).collect();
+    assert!(rules.len() >= 50, "{} rules were found", rules.len());
+    assert!(unshown.is_empty(), "no test shows that these fire: {unshown:?}");
 }

@@ -2,7 +2,7 @@
 //! committed is on the disks of a quorum (paper, figure 2, "updated on stable storage before
 //! responding to RPCs").
 
-use raftcore::{Body, HardState, Membership, Message, NodeId};
+use raftcore::{Body, Entry, HardState, Membership, Message, NodeId};
 
 use super::election::has_majorities;
 use super::{Verdict, ensure};
@@ -87,6 +87,14 @@ pub(crate) fn on_commit<'a>(
     })
 }
 
+/// A node applies an entry, and has this at its index.
+pub(crate) fn on_apply(id: NodeId, entry: &Entry, has: Durable) -> Verdict {
+    let is_there = has == Durable::Compacted || has == Durable::Entry(entry.term.0);
+    ensure(is_there, "applied_is_durable", || {
+        format!("node {id} applies {}, has {has:?}", entry.position())
+    })
+}
+
 /// A node starts: what it begins with is what the disk has.
 pub(crate) fn on_restart(id: NodeId, stored: &HardState, loaded: &HardState) -> Verdict {
     ensure(
@@ -110,7 +118,7 @@ mod tests {
     use super::*;
     use crate::disk::Batch;
     use raftcore::{
-        AppendResponse, ConfState, Entries, Entry, Index, Position, Storage, Term, VoteRequest,
+        AppendResponse, ConfState, Entries, Index, Position, Storage, Term, VoteRequest,
         VoteResponse,
     };
 
@@ -185,6 +193,16 @@ mod tests {
         assert_objects(check(unsynced), name);
         // By counting alone: an earlier term's entry is everywhere (paper, figure 8).
         assert_objects(check(std::array::from_fn(|_| disk(2, 0, 3, true))), name);
+    }
+
+    #[test]
+    fn what_is_applied_before_its_sync_is_seen() {
+        let entry = Entry { term: Term(4), index: Index(3), ..Entry::default() };
+        on_apply(id(1), &entry, Durable::Entry(4)).unwrap();
+        on_apply(id(1), &entry, Durable::Compacted).unwrap();
+        for has in [Durable::Nothing, Durable::Entry(2)] {
+            assert_objects(on_apply(id(1), &entry, has), "applied_is_durable");
+        }
     }
 
     #[test]

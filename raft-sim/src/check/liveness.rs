@@ -41,7 +41,7 @@ impl Goal {
 
 /// How many election timeouts each goal may take. Without pre-vote and check-quorum removed
 /// members disturb, and several elections can fail one after the other.
-const PATIENCE: u64 = 60;
+pub(crate) const PATIENCE: u64 = 60;
 
 /// The judge of progress.
 #[derive(Debug, Default)]
@@ -90,5 +90,22 @@ mod tests {
         judge.on_poll(false, 2100, 10, String::new).unwrap();
         let late = judge.on_poll(false, 2101, 10, String::new);
         assert_objects(late, "joint_configuration_is_left");
+    }
+
+    #[test]
+    fn each_goal_that_is_not_reached_has_its_name() {
+        let names = [
+            "healed_majority_elects_a_leader",
+            "joint_configuration_is_left",
+            "proposals_commit_and_logs_converge",
+            "reads_finish",
+            "transfers_finish",
+        ];
+        let mut judge = Liveness::default();
+        for name in names {
+            assert_objects(judge.on_poll(false, 2000, 10, String::new), name);
+            judge.on_poll(true, 0, 10, String::new).unwrap();
+        }
+        assert_eq!(judge.goal, Goal::Done);
     }
 }

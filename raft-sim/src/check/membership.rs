@@ -50,7 +50,7 @@ impl Fold {
         let old = self.newest().clone();
         if let Ok(new) = old.apply(&change) {
             self.configurations.push((index, new.clone()));
-            check_parts(&new)?;
+            check_parts(&new.to_conf_state())?;
             if index > self.founded_at {
                 check_meeting(&old, &new)?;
             }
@@ -97,9 +97,10 @@ impl Fold {
 }
 
 /// Nobody votes and learns.
-fn check_parts(membership: &Membership) -> Verdict {
-    let twice = membership.learners().iter().find(|id| membership.is_voter(**id));
-    ensure(twice.is_none(), "voters_do_not_learn", || format!("{twice:?} in {membership}"))
+fn check_parts(state: &ConfState) -> Verdict {
+    let votes = |id: &&u64| state.voters.contains(id) || state.voters_outgoing.contains(id);
+    let twice = state.learners.iter().find(votes);
+    ensure(twice.is_none(), "voters_do_not_learn", || format!("{twice:?} in {state:?}"))
 }
 
 /// Any quorum of one configuration has a member in any quorum of the next.
@@ -173,6 +174,19 @@ mod tests {
         fold.on_unapplied(id, 10, 1).unwrap();
         assert_objects(fold.on_unapplied(id, 10, 2), "one_change_at_a_time");
         assert_objects(fold.on_campaign(id, 10, 1), "no_campaign_over_a_change");
+    }
+
+    #[test]
+    fn a_voter_that_learns_is_seen() {
+        let state = |voters: &[u64], outgoing: &[u64]| ConfState {
+            voters: voters.to_vec(),
+            voters_outgoing: outgoing.to_vec(),
+            learners: vec![4],
+            ..ConfState::default()
+        };
+        check_parts(&state(&[1, 2, 3], &[5])).unwrap();
+        assert_objects(check_parts(&state(&[1, 2, 4], &[])), "voters_do_not_learn");
+        assert_objects(check_parts(&state(&[1, 2, 3], &[4])), "voters_do_not_learn");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! object to a history that breaks its rules.
 
 pub(crate) mod acknowledgements;
+pub(crate) mod contract;
 pub(crate) mod durability;
 pub(crate) mod election;
 pub(crate) mod history;

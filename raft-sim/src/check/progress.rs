@@ -2,7 +2,7 @@
 //! matchIndex and nextIndex; thesis, section 10.2.1).
 
 use raftcore::progress::State;
-use raftcore::{Config, NodeId, PeerStatus};
+use raftcore::{Config, Index, NodeId, PeerStatus};
 
 use super::{Verdict, ensure};
 use crate::disk::{Disk, Durable};
@@ -92,12 +92,15 @@ pub(crate) fn check_match(
     })
 }
 
+fn check_indexes(slot: usize, member: NodeId, matched: Index, next: Index) -> Verdict {
+    ensure(matched < next, "match_is_below_next", || {
+        format!("leader {} of {member}: match {matched}, next {next}", slot + 1)
+    })
+}
+
 fn check_window(slot: usize, peer: &PeerStatus, config: &Config) -> Verdict {
     let progress = &peer.progress;
-    let (matched, next) = (progress.match_index(), progress.next_index());
-    ensure(matched < next, "match_is_below_next", || {
-        format!("leader {} of {}: match {matched}, next {next}", slot + 1, peer.id)
-    })?;
+    check_indexes(slot, peer.id, progress.match_index(), progress.next_index())?;
     let State::Replicate(window) = progress.state() else { return Ok(()) };
     // One append may reach beyond the limit; and one entry always travels, whatever its size.
     let bytes = config.max_inflight_bytes;
@@ -118,7 +121,8 @@ mod tests {
     use super::super::assert_objects;
     use super::*;
     use crate::disk::Batch;
-    use raftcore::{Entries, Entry, HardState, Index, Term};
+    use raftcore::progress::{Limits, Progress};
+    use raftcore::{ConfState, Entries, Entry, HardState, MemoryStorage, Node, Term};
 
     fn id(n: u64) -> NodeId {
         NodeId::new(n).unwrap()
@@ -133,6 +137,64 @@ mod tests {
         disk.write(Batch { hard_state: Some(hard_state), entries, ..Batch::default() }).unwrap();
         disk.sync().unwrap();
         disk
+    }
+
+    /// What a leader alone in its group knows of itself.
+    fn peer() -> PeerStatus {
+        let storage = MemoryStorage::with_conf_state(ConfState::with_voters([1]));
+        let mut node = Node::new(&Config::new(1, 1), storage).unwrap();
+        node.campaign().unwrap();
+        while let Some(ready) = node.ready().unwrap() {
+            node.storage_mut().persist(&ready).unwrap();
+            node.advance(ready).unwrap();
+        }
+        node.status().progress[0].clone()
+    }
+
+    /// Knows the log to match up to `matched`, and waits for so many appends of ten bytes.
+    fn flow(matched: u64, appends: usize) -> Progress {
+        let mut progress = Progress::new(Index(matched + 1));
+        progress.on_acknowledged(Index(matched));
+        progress.become_replicate();
+        let limits = Limits { max_inflight_messages: appends.max(1), max_inflight_bytes: 1000 };
+        (0..appends).for_each(|_| progress.on_sent_entries(1, 10, &limits));
+        progress
+    }
+
+    #[test]
+    fn a_match_that_is_not_below_next_is_seen() {
+        check_indexes(0, id(2), Index(3), Index(4)).unwrap();
+        assert_objects(check_indexes(0, id(2), Index(3), Index(3)), "match_is_below_next");
+    }
+
+    #[test]
+    fn a_window_that_is_too_full_is_seen() {
+        let mut config = Config::new(1, 1);
+        (config.max_inflight_messages, config.max_message_bytes) = (2, 0);
+        config.max_inflight_bytes = 10;
+        let mut peer = peer();
+        peer.progress = flow(3, 2);
+        check_window(0, &peer, &config).unwrap();
+        peer.progress = flow(3, 3);
+        assert_objects(check_window(0, &peer, &config), "in_flight_within_limits");
+        (config.max_inflight_messages, config.max_inflight_bytes) = (100, 10);
+        peer.progress = flow(3, 40);
+        assert_objects(check_window(0, &peer, &config), "in_flight_within_limits");
+    }
+
+    #[test]
+    fn a_match_that_falls_is_seen() {
+        let (config, mut peers) = (Config::new(1, 1), [peer()]);
+        let mut judge = Flow::default();
+        let mut check = |matched, term, reconfigured| {
+            peers[0].progress = flow(matched, 0);
+            let look = LeaderFlow { term, peers: &peers, config: &config, reconfigured };
+            judge.on_leading(0, look, |_| None, |_| None)
+        };
+        check(5, 4, false).unwrap();
+        assert_objects(check(3, 4, false), "match_is_monotone");
+        check(3, 4, true).unwrap();
+        check(1, 5, false).unwrap();
     }
 
     #[test]

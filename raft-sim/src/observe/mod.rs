@@ -1,6 +1,9 @@
 //! What the judges are shown of each step: the state before and after, the input, the disks.
 //! Whether it is right is theirs to say.
 
+#[cfg(test)]
+mod tests;
+
 use raftcore::{
     Body, Entry, Error, Message, NodeId, Position, ReadOnly, Ready, Reply, RoleKind, Status,
     VoteRequest,
@@ -9,7 +12,7 @@ use raftcore::{
 use crate::check::acknowledgements::Acknowledgements;
 use crate::check::lease::LeaderLook;
 use crate::check::progress::LeaderFlow;
-use crate::check::{Judges, Verdict, durability, ensure};
+use crate::check::{Judges, Verdict, contract, durability, ensure};
 use crate::cluster::{Input, World};
 use crate::disk::Disk;
 use crate::host::Host;
@@ -38,14 +41,11 @@ impl World {
     ) -> Verdict {
         let host = &mut self.hosts[slot];
         let Some(node) = &host.node else { return Ok(()) };
-        if let Some(fault) = node.fault() {
-            let detail = format!("node {}: {fault}", host.id);
-            return ensure(false, "no_node_faults", || detail);
-        }
+        contract::on_fault(host.id, node.fault())?;
         let (after, last) = (node.status(), node.last_position());
         self.hash = mix_status(self.hash, slot, &after);
         let Some(before) = host.status.replace(after.clone()) else { return Ok(()) };
-        if self.plan.hostile {
+        if !self.plan.is_judged {
             return Ok(());
         }
         let now = self.summary.steps;
@@ -56,7 +56,7 @@ impl World {
     /// Judges what a node hands out.
     pub(crate) fn judge_ready(&mut self, slot: usize, ready: &Ready) {
         self.hash = mix(self.hash, ready.number() << 1 | u64::from(ready.must_sync));
-        if self.plan.hostile {
+        if !self.plan.is_judged {
             return;
         }
         let verdict = self.try_judge_ready(slot, ready);
