@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
 KV_C = "target/kv-c/kv-c"
+KV_PYTHON = "target/python-env/bin/python examples/kv-python/main.py"
 TAIL_LINES = 60
 # A minute of the simulator: seeds that once found something, then fresh ones; the first line of its
 # log says which.
@@ -61,6 +62,8 @@ PARTS = [
     ("go", 30, ["bindings/go/run"], None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
     ("demo", 20, ["make demo"], None),
+    ("mixed", 20, ["make kv-c", "tools/python-env",
+                   f"python3 examples/demo/demo.py --binary {KV_C} --binary '{KV_PYTHON}'"], None),
     ("kills", 20, [f"python3 examples/demo/demo.py --binary {KV_C} --kills 5"], None),
 ]
 

@@ -33,5 +33,6 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call" and report.failed:
         for cluster in item.stash.get(_MADE, []):
-            report.sections.append((f"raftcore seed={cluster.seed}", cluster.to_json()))  # pyright: ignore
+            run = (f"raftcore seed={cluster.seed}", cluster.to_json())
+            report.sections.append(run)
     return report

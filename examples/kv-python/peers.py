@@ -1,0 +1,134 @@
+"""Messages to the other nodes: a queue for each, bounded, and a task that empties it."""
+
+import asyncio
+import logging
+from collections import deque
+
+import aiohttp
+from codec import framed
+from raftcore import MessageKind, SnapshotStatus
+
+log = logging.getLogger("kv-python")
+
+SNAPSHOT_SECONDS = 60
+BATCH_BYTES = 1 << 20
+
+
+class Peer:
+    """One other node."""
+
+    def __init__(self, peers: "Peers", node: int, url: str) -> None:
+        self.peers, self.node, self.url = peers, node, url
+        self.queue: deque[bytes] = deque()
+        self.bytes = 0
+        self.some = asyncio.Event()
+        self.task = asyncio.create_task(self.run())
+
+    def put(self, frame: bytes) -> None:
+        self.queue.append(frame)
+        self.bytes += len(frame)
+        while self.bytes > self.peers.options.peer_queue and len(self.queue) > 1:
+            self.bytes -= len(self.queue.popleft())
+        self.some.set()
+
+    async def run(self) -> None:
+        while True:
+            await self.some.wait()
+            batch = []
+            while self.queue and sum(map(len, batch)) < BATCH_BYTES:
+                batch.append(self.queue.popleft())
+                self.bytes -= len(batch[-1])
+            if not self.queue:
+                self.some.clear()
+            seconds = 10 * self.peers.options.tick_ms / 1000
+            if not await self.peers.post(self, b"".join(batch), seconds):
+                self.peers.node.report_unreachable(self.node)
+                # What it missed is repeated by Raft; a dead address needs no hammering.
+                await asyncio.sleep(self.peers.options.tick_ms / 1000)
+
+
+class Peers:
+    """All other nodes."""
+
+    def __init__(self, options, node) -> None:
+        self.options, self.node = options, node
+        self.peers: dict[int, Peer] = {}
+        self.learned: dict[int, str] = {}
+        self.refusals: dict[int, str] = {}
+        self.snapshots_sent = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+    async def close(self) -> None:
+        for peer in self.peers.values():
+            peer.task.cancel()
+        for task in self.tasks:
+            task.cancel()
+        await self.session.close()
+
+    def follow(self, members: dict[int, tuple[bool, str]]) -> None:
+        """Know these members, and nobody who was removed."""
+        for node, (removed, url) in members.items():
+            peer = self.peers.get(node)
+            if peer is not None and (removed or peer.url != url):
+                peer.task.cancel()
+                del self.peers[node]
+            if not removed and node != self.options.id and node not in self.peers:
+                self.peers[node] = Peer(self, node, url)
+
+    def learn(self, node: int, url: str) -> None:
+        """Know one who leads or campaigns and of whom the log here does not speak yet."""
+        if node not in self.peers:
+            self.peers[node] = Peer(self, node, url)
+
+    def send(self, messages) -> None:
+        for message in messages:
+            peer = self.peers.get(message.to)
+            if message.kind is MessageKind.SNAPSHOT:
+                self.send_snapshot(peer, message)
+            elif peer is not None:
+                peer.put(framed(message.encode()))
+
+    def send_snapshot(self, peer: Peer | None, message) -> None:
+        """On a request of its own, so that heartbeats pass it."""
+
+        async def deliver() -> None:
+            arrived = peer is not None and await self.post(
+                peer, framed(message.encode()), SNAPSHOT_SECONDS
+            )
+            self.snapshots_sent += arrived
+            status = SnapshotStatus.FINISHED if arrived else SnapshotStatus.FAILED
+            self.node.report_snapshot(message.to, status)
+
+        task = asyncio.create_task(deliver())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def post(self, peer: Peer, body: bytes, seconds: float) -> bool:
+        """Whether the peer took it."""
+        headers = {
+            "Raft-Cluster": self.options.cluster_id,
+            "Raft-From": str(self.options.id),
+            "Raft-To": str(peer.node),
+            "Raft-Url": self.node.own_url,
+        }
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        try:
+            async with self.session.post(
+                f"{peer.url}/raft", data=body, headers=headers, timeout=timeout
+            ) as answer:
+                reason = await answer.text(errors="replace")
+                same = answer.headers.get("Raft-Cluster") == self.options.cluster_id
+                if answer.status == 410 and same:
+                    self.node.leave(f"node {peer.node}")
+                if answer.status != 204:
+                    self.note_refusal(peer.node, reason.strip()[:200])
+                return answer.status == 204
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    def note_refusal(self, node: int, reason: str) -> None:
+        """Once for each reason in a row, since it comes back with every message."""
+        if self.refusals.get(node) != reason:
+            self.refusals[node] = reason
+            log.warning("node %d refuses: %s", node, reason)
