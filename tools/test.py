@@ -53,6 +53,7 @@ PARTS = [
     ("raft-rs", 20, ["tests/differential/run"], None),
     ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run",
                     "raft-ffi/tests/c/guarding/run"], None),
+    ("cpp-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/cpp/run"], None),
     ("install", 10, ["make lib", "tests/install/run"], None),
     ("python", 20, ["python/check"], None),
     ("snippets", 20, ["tools/snippets.py"], None),
