@@ -114,4 +114,4 @@ pub use crate::ready::{LocalResponse, Ready, ReadyContents, Reply, StorageAppend
 pub use crate::reconfiguration::AppliedConfChange;
 pub use crate::snapshot::SnapshotStatus;
 pub use crate::state::{ConfState, HardState, Peer, ReadState, RoleKind, Snapshot, SoftState};
-pub use crate::status::{PeerStatus, Status};
+pub use crate::status::{BasicStatus, PeerStatus, Status};

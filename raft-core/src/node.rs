@@ -21,7 +21,7 @@ use crate::reconfiguration::AppliedConfChange;
 use crate::role::{Raft, Role};
 use crate::snapshot::SnapshotStatus;
 use crate::state::{HardState, Peer, SoftState};
-use crate::status::Status;
+use crate::status::{BasicStatus, Status};
 use crate::wire;
 
 /// The longest payload that can be proposed: the wire counts lengths in 31 bits in some languages.
@@ -455,7 +455,13 @@ impl<S: Storage> Node<S> {
         self.raft.status()
     }
 
-    /// The current role and leader: the cheap part of [`status`](Self::status).
+    /// The part of [`status`](Self::status) that costs no allocation: all but the members.
+    #[must_use]
+    pub fn basic_status(&self) -> BasicStatus {
+        self.raft.basic_status()
+    }
+
+    /// The current role and leader: the cheapest part of [`status`](Self::status).
     #[must_use]
     pub const fn soft_state(&self) -> SoftState {
         self.raft.soft_state()

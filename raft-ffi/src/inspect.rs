@@ -3,7 +3,7 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
 use raftcore::progress::State as Progress;
-use raftcore::{ConfState, MessageKind, Metrics, NodeId, PeerStatus, RefusalKind, Status};
+use raftcore::{ConfState, MessageKind, Metrics, NodeId, PeerStatus, RefusalKind};
 
 use crate::error::raftcore_error;
 use crate::handle::{self, State};
@@ -233,7 +233,7 @@ impl Backing {
         let status = state.core.status();
         let conf_state = status.membership.to_conf_state();
         Self {
-            state: raftcore_node_state::from_status(&status, state),
+            state: raftcore_node_state::of(state),
             membership: raftcore_conf_state::of(&conf_state),
             progress: status.progress.iter().map(raftcore_progress::of).collect(),
             _conf_state: conf_state,
@@ -243,10 +243,7 @@ impl Backing {
 
 impl raftcore_node_state {
     fn of(state: &State) -> Self {
-        Self::from_status(&state.core.status(), state)
-    }
-
-    fn from_status(status: &Status, state: &State) -> Self {
+        let status = state.core.basic_status();
         Self {
             struct_size: size_of::<Self>(),
             id: status.id.get(),

@@ -151,11 +151,12 @@ const NOT_IN_C: [(&str, &str); 9] = [
 ];
 
 /// Names that C has in another form.
-const RENAMED: [(&str, &str); 27] = [
+const RENAMED: [(&str, &str); 28] = [
     ("node::new", "raftcore_node_create"),
     ("node::step_encoded", "raftcore_node_step"),
     ("node::step", "raftcore_node_step_messages"),
     ("node::id", "raftcore_node_status"),
+    ("node::basic_status", "raftcore_node_status"),
     ("node::soft_state", "raftcore_node_status"),
     ("node::hard_state", "raftcore_node_status"),
     ("node::fault", "raftcore_node_describe"),
