@@ -1,10 +1,10 @@
 //! Flow control: how much a leader sends before it hears back, how much it hands out to be
 //! applied, and how much it takes on.
 
-use raftcore::{Body, Config, DropReason, Error, Message, Proposed, RoleKind};
+use raftcore::{Body, Config, DropReason, Entries, Entry, Error, Message, Proposed, RoleKind};
 
 use crate::support::{
-    Group, Member, accepted, append, heartbeat_response, id, message, rejected, texts,
+    Group, Member, accepted, append, entry, heartbeat_response, id, message, rejected, texts,
 };
 
 /// A payload of so many bytes.
@@ -35,6 +35,45 @@ fn leader_with(change: impl FnOnce(&mut Config)) -> Member {
 fn is_window_full(leader: &Member, to: u64) -> bool {
     let status = leader.status();
     status.progress.iter().any(|peer| peer.id == id(to) && peer.is_window_full())
+}
+
+/// How many entries the first append to a member has that lacks five: three that are stored and
+/// applied, and two that are neither.
+fn joined(limit: u64) -> usize {
+    let mut leader = leader_with(|c| c.max_message_bytes = limit);
+    let (term, first) = (leader.term(), leader.last_index() + 1);
+    for applied in [true, true, true, false, false] {
+        leader.propose(payload(100)).unwrap();
+        if applied {
+            leader.drain();
+            leader.acknowledge(2);
+            leader.drain();
+        }
+    }
+    leader.step(rejected(3, 1, term, first, (term, first - 1))).unwrap();
+    let sent = appended(&leader.drain(), 3);
+    let (low, high) = sent.iter().find(|(low, _)| *low == first).expect("it starts over");
+    (high - low + 1) as usize
+}
+
+#[test]
+fn an_append_joins_what_is_stored_and_what_is_not_up_to_its_size() {
+    let entry = Entry { data: payload(100).into(), ..entry(1, 2) };
+    let size = Entries::from(vec![entry]).encoded_bytes();
+    for (limit, expected) in [
+        (1, 1),
+        (2 * size, 2),
+        (3 * size - 1, 2),
+        (3 * size, 3),
+        (3 * size + 1, 3),
+        (4 * size - 1, 3),
+        (4 * size, 4),
+        (5 * size - 1, 4),
+        (5 * size, 5),
+        (u64::MAX, 5),
+    ] {
+        assert_eq!(joined(limit), expected, "{limit} bytes, {size} each");
+    }
 }
 
 #[test]
@@ -263,10 +302,10 @@ fn pages_that_reach_over_the_stored_log_into_the_tail_have_no_gap() {
 #[test]
 fn a_page_does_not_skip_a_large_entry_for_a_small_one_behind_it() {
     // Five stored entries of 9 bytes, and four of 4 bytes that are not stored yet.
-    let small = |index| raftcore::Entry {
+    let small = |index| Entry {
         term: raftcore::Term(1),
         index: raftcore::Index(index),
-        ..raftcore::Entry::default()
+        ..Entry::default()
     };
     for limit in 1..80 {
         let mut node = Member::with_log_and(1, &[1, 2, 3], &[1; 5], 0, |c| {

@@ -67,6 +67,15 @@ fn a_snapshot_alone_is_enough_to_start_from() {
 }
 
 #[test]
+fn a_snapshot_may_be_of_a_newer_term_than_the_hard_state() {
+    let mut storage = MemoryStorage::new();
+    storage.apply_snapshot(snapshot((5, 11), voters(&ALL))).unwrap();
+    storage.set_hard_state(HardState { term: Term(3), vote: None, commit: Index(11) });
+    let node = Member::on(1, storage, |_| ());
+    assert_eq!((node.commit(), node.term(), node.last_index()), (11, 3, 11));
+}
+
+#[test]
 fn every_part_of_a_joint_configuration_survives() {
     // Mistake 26: the incoming half alone.
     let members = ConfState {

@@ -137,6 +137,26 @@ fn a_snapshot_below_the_first_index_does_not_reconnect() {
 }
 
 #[test]
+fn a_full_window_into_what_was_compacted_meanwhile_ends_in_a_snapshot() {
+    let mut leader = Member::with(1, &ALL, |c| c.max_inflight_messages = 1);
+    leader.lead_all();
+    for _ in 0..3 {
+        leader.propose("x").unwrap();
+        leader.drain();
+        leader.acknowledge(2);
+        leader.drain();
+    }
+    assert_eq!(leader.progress_of(3), "StateReplicate match=1 next=3 paused inflight=1[full]");
+    leader.compact();
+    assert_eq!(leader.status().first_index, Index(5));
+    let term = leader.term();
+    leader.step(heartbeat_response(3, 1, term, b"")).unwrap();
+    leader.drain();
+    assert_eq!(leader.progress_of(3), "StateSnapshot match=1 next=5 paused pendingSnap=4");
+    assert_eq!(leader.term_at(Index(3)), None, "the terms of what is gone are forgotten");
+}
+
+#[test]
 fn a_snapshot_in_the_making_is_asked_for_again() {
     let mut leader = leader_with_lagging_3();
     let later = Lie::Fail(StorageError::SnapshotTemporarilyUnavailable);

@@ -72,6 +72,14 @@ fn a_node_is_not_made_on_a_storage_that_contradicts_itself() {
     }
 }
 
+#[test]
+fn a_storage_whose_first_index_is_zero_contradicts_itself() {
+    let storage = FaultyStorage::new(Member::storage_with(&ALL, &[1, 2], 2));
+    storage.lie(Call::FirstIndex, 0, 1, Lie::Number(0));
+    let expected = Misuse::Config(ConfigError::StoredLog { at: Index(2) });
+    assert_eq!(Node::new(&plain_config(1), storage).err(), Some(expected.into()));
+}
+
 // Campaigning.
 
 #[test]
