@@ -93,7 +93,7 @@ public:
     template <class C>
     result<> step_many(const C &messages, std::vector<raftcore_status> *statuses = nullptr)
     {
-        const std::vector<raftcore_slice> list = slices(messages);
+        const std::vector<raftcore_slice> list = raftcore::slices(messages);
         return act<raftcore_node_step_many>(list.data(), list.size(),
                                             room(statuses, list.size()));
     }
@@ -110,6 +110,11 @@ public:
     {
         const raftcore_messages list{messages.data(), messages.size(), messages.stride()};
         return act<raftcore_node_step_messages>(&list, room(statuses, list.count));
+    }
+    /// Takes a message of another node's outstanding Ready, without encoding it.
+    result<> step_from(const node &from, const ready &which, const message &what)
+    {
+        return act<raftcore_node_step_from>(from.raw(), which.raw(), &what);
     }
     result<> campaign() { return act<raftcore_node_campaign>(); }
     result<> transfer_leader(uint64_t to) { return act<raftcore_node_transfer_leader>(to); }
@@ -130,7 +135,7 @@ public:
     /// Proposes many, all or none: anything whose elements are bytes.
     template <class C> result<proposed> propose_many(const C &payloads)
     {
-        const std::vector<raftcore_slice> list = slices(payloads);
+        const std::vector<raftcore_slice> list = raftcore::slices(payloads);
         return detail::get<raftcore_node_propose_many>(sized<proposed>(), raw(), list.data(),
                                                        list.size());
     }
@@ -207,6 +212,8 @@ public:
     {
         return act<raftcore_node_storage_response>(number);
     }
+    /// The node in a line, and on a leader each member in one more.
+    result<buffer> describe() const { return detail::fill<raftcore_node_describe>(raw()); }
     /// What a Ready contains, in a few lines.
     result<buffer> describe(const ready &which) const
     {
@@ -286,12 +293,6 @@ private:
         if (statuses == nullptr) return nullptr;
         statuses->assign(count, RAFTCORE_OK);
         return statuses->data();
-    }
-    template <class C> static std::vector<raftcore_slice> slices(const C &from)
-    {
-        std::vector<raftcore_slice> list;
-        for (const auto &one : from) list.push_back(bytes_view(one));
-        return list;
     }
     static result<node> create_on(const config &from, raftcore_storage *log)
     {

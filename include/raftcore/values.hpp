@@ -210,22 +210,43 @@ private:
     result<> drawn_;
 };
 
+// Encoding and decoding: raftpb's forms.
+
+inline result<buffer> encode(const entry &from)
+{
+    return detail::fill<raftcore_entry_encode>(&from);
+}
+inline result<buffer> encode(const hard_state &from)
+{
+    return detail::fill<raftcore_hard_state_encode>(&from);
+}
 inline result<buffer> encode(const snapshot &from)
 {
     return detail::fill<raftcore_snapshot_encode>(&from);
 }
-
+inline result<buffer> encode(const message &from)
+{
+    return detail::fill<raftcore_message_encode>(&from);
+}
+/// Decodes entries: from anything whose elements are bytes.
+template <class C> result<owned_entries> decode_entries(const C &from)
+{
+    const std::vector<raftcore_slice> list = slices(from);
+    return detail::make<raftcore_entries_decode, owned_entries>(list.data(), list.size());
+}
+inline result<hard_state> decode_hard_state(bytes_view from)
+{
+    return detail::get<raftcore_hard_state_decode>(hard_state{}, from.data(), from.size());
+}
 inline result<owned_snapshot> decode_snapshot(bytes_view from)
 {
     return detail::make<raftcore_snapshot_decode, owned_snapshot>(from.data(), from.size());
 }
-
 /// A message, for a program that wants to see its fields before it steps it.
 inline result<owned_message> decode_message(bytes_view from)
 {
     return detail::make<raftcore_message_decode, owned_message>(from.data(), from.size());
 }
-
 /// The kind of an encoded message.
 inline result<raftcore_message_kind> kind_of(bytes_view from)
 {
@@ -233,10 +254,44 @@ inline result<raftcore_message_kind> kind_of(bytes_view from)
                                                  from.size());
 }
 
+// Descriptions, for logs and debugging.
+
 /// What an encoded message says, in a line.
 inline result<buffer> describe_message(bytes_view from)
 {
     return detail::fill<raftcore_message_describe>(from.data(), from.size());
+}
+inline result<buffer> describe(view<entry> from)
+{
+    const raftcore_entries list{from.data(), from.size(), from.stride()};
+    return detail::fill<raftcore_entries_describe>(&list);
+}
+inline result<buffer> describe(const hard_state &from)
+{
+    return detail::fill<raftcore_hard_state_describe>(&from);
+}
+inline result<buffer> describe(const snapshot &from)
+{
+    return detail::fill<raftcore_snapshot_describe>(&from);
+}
+inline result<buffer> describe(const membership &from)
+{
+    const conf_state it = from.raw();
+    return detail::fill<raftcore_conf_state_describe>(&it);
+}
+inline result<buffer> describe(const conf_change &from)
+{
+    const raftcore_conf_change it = from.raw();
+    return detail::fill<raftcore_conf_change_describe>(&it);
+}
+inline std::string_view role_text(raftcore_role role) { return raftcore_role_text(role); }
+inline std::string_view progress_state_text(raftcore_progress_state state)
+{
+    return raftcore_progress_state_text(state);
+}
+inline std::string_view message_kind_text(raftcore_message_kind kind)
+{
+    return raftcore_message_kind_text(kind);
 }
 
 /// The version of the library that is linked, as a text and as a number.

@@ -50,6 +50,14 @@ private:
 /// A payload as text.
 inline std::string_view text(raftcore_slice slice) noexcept { return bytes_view(slice).text(); }
 
+/// C's form of many payloads: of anything whose elements are bytes.
+template <class C> std::vector<raftcore_slice> slices(const C &from)
+{
+    std::vector<raftcore_slice> list;
+    for (const auto &one : from) list.push_back(bytes_view(one));
+    return list;
+}
+
 /// The elements of one of C's arrays, by their stride: a random access range.
 template <class T> class view {
 public:

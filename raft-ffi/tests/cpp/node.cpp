@@ -86,6 +86,7 @@ static void it_can_be_looked_at()
     CHECK(membership(*details->membership) == membership({1}));
     const raftcore::view<raftcore::progress> progress = details->progress;
     CHECK(progress.size() == 1 && progress[0].id == 1);
+    CHECK(leader.describe().value().text().find("1 StateLeader") == 0);
     CHECK(leader.counters().value().leaderships == 1);
 }
 
@@ -114,6 +115,8 @@ static void two_nodes_speak_in_every_form()
                     packed += raftcore::text(m.encoded);
                     lengths.push_back(m.encoded.len);
                 }
+                if (form == 4)
+                    for (const raftcore::message &m : messages) OK(to.step_from(from, ready, m));
                 if (form % 3 == 0) OK(to.step_many(list, &statuses));
                 if (form % 3 == 1) OK(to.step_packed(packed, lengths, &statuses));
                 if (form % 3 == 2) OK(to.step_messages(messages, &statuses));

@@ -84,6 +84,7 @@ static void a_snapshot_survives_its_encoding()
     const raftcore::owned_snapshot back = raftcore::decode_snapshot(bytes).value();
     CHECK(back->index == 5 && back->term == 2 && raftcore::text(back->data) == "state");
     CHECK(membership(*back->conf_state) == members);
+    CHECK(!raftcore::describe(snapshot).value().text().empty());
     FAILS(raftcore::decode_snapshot("\xff"), RAFTCORE_ERR_REFUSED);
     snapshot.conf_state = nullptr;
     FAILS(raftcore::encode(snapshot), RAFTCORE_ERR_NULL);
@@ -106,11 +107,35 @@ static void a_message_can_be_looked_at()
     CHECK(raftcore::kind_of(sent).value() == RAFTCORE_MESSAGE_PRE_VOTE);
     const raftcore::owned_message message = raftcore::decode_message(sent).value();
     CHECK(message->from == 1 && message->to == 2);
+    CHECK(raftcore::encode(*message).value().text() == sent);
     CHECK(!raftcore::describe_message(sent).value().text().empty());
     FAILS(raftcore::kind_of("\xff"), RAFTCORE_ERR_REFUSED);
     FAILS(raftcore::decode_message("\xff"), RAFTCORE_ERR_REFUSED);
     FAILS(raftcore::describe_message("\xff"), RAFTCORE_ERR_REFUSED);
     CHECK(!raftcore::last_error().empty());
+}
+
+static void a_stored_log_survives_its_encoding()
+{
+    const raftcore::entry entry{3, 7, raftcore::bytes_view("data"), RAFTCORE_ENTRY_NORMAL, 0};
+    const raftcore::buffer bytes = raftcore::encode(entry).value();
+    const auto back = raftcore::decode_entries(std::vector<std::string>{
+        std::string(bytes.text()), std::string(bytes.text())}).value();
+    const raftcore::view<raftcore::entry> entries = *back;
+    CHECK(entries.size() == 2 && entries[1].index == 7 && raftcore::text(entries[1].data) == "data");
+    FAILS(raftcore::decode_entries(std::vector<std::string>{"\xff"}), RAFTCORE_ERR_REFUSED);
+    const raftcore::hard_state hard{1, 2, 3};
+    const raftcore::buffer state = raftcore::encode(hard).value();
+    CHECK(raftcore::decode_hard_state(state).value().commit == 3);
+    FAILS(raftcore::decode_hard_state("\xff"), RAFTCORE_ERR_REFUSED);
+
+    CHECK(raftcore::describe(entries).value().text().find("3/7") == 0);
+    CHECK(raftcore::describe(hard).value().text() == "Term:1 Vote:2 Commit:3");
+    CHECK(raftcore::describe(membership({1})).value().text().find("Voters:[1]") == 0);
+    CHECK(!raftcore::describe(conf_change().add_voter(2)).value().text().empty());
+    CHECK(raftcore::role_text(RAFTCORE_ROLE_LEADER) == "StateLeader");
+    CHECK(raftcore::progress_state_text(RAFTCORE_PROGRESS_PROBE) == "StateProbe");
+    CHECK(raftcore::message_kind_text(RAFTCORE_MESSAGE_APPEND) == "MsgApp");
 }
 
 static void a_buffer_can_be_moved()
@@ -141,6 +166,7 @@ int main()
     a_configuration_takes_every_field();
     a_snapshot_survives_its_encoding();
     a_message_can_be_looked_at();
+    a_stored_log_survives_its_encoding();
     a_buffer_can_be_moved();
     the_library_is_the_one_of_this_header();
 }
