@@ -44,7 +44,7 @@ def timeline(trace: Sequence[dict[str, Any]], members: Sequence[int], end: int) 
                 parts.append(f'<text x="{x(start) + 3}" y="{y + 13}" fill="white">{term}</text>')
     parts.extend(_marks(trace, rows, x))
     parts.extend(_legend(height))
-    parts.append("</svg>")
+    parts.append("</svg>\n")
     return "\n".join(parts)
 
 
