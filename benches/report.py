@@ -92,9 +92,11 @@ def machine():
 
 
 def page(workloads, rows, contenders, rounds):
-    text = ["# Side by side", "", f"{rounds} rounds in turns; times are CPU time of the process.",
-            "", *(f"- {line}" for line in machine()), "",
-            *(f"- `{c.name}`: {c.about}" for c in contenders)]
+    load = Path("/proc/loadavg").read_text().split()[0]
+    text = ["<!-- Written by benches/publish.py from what make bench measured. -->", "",
+            f"{rounds} rounds in turns. Times are CPU time of the process: medians, with their "
+            f"range.", f"The machine's load at the end was {load}.", "", *(f"- {line}" for line in machine()), "",
+            *(f"- {c.name}: {c.about}" for c in contenders)]
     return "\n".join([*text, *(table(workload, rows) for workload in workloads)]) + "\n"
 
 
@@ -102,7 +104,7 @@ def plot(workloads, rows, folder):
     """A plot for each workload: bars, or for what grows, lines."""
     import matplotlib  # only where `make bench` installed it
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "raftcore"
+    matplotlib.rcParams.update({"svg.hashsalt": "raftcore", "svg.fonttype": "none"})
     from matplotlib import pyplot
     paths = []
     for workload in workloads:

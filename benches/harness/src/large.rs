@@ -19,6 +19,7 @@ pub(crate) fn run<M: Member>(args: &Args) -> Report {
     let mut group = Group::elected(&setup, &mut network);
     let mut in_place = [0u64; 2];
 
+    keep_freed_memory();
     let meter = Meter::start();
     for number in 0..entries {
         let payload = payload(number + 1, bytes);
@@ -51,4 +52,15 @@ pub(crate) fn run<M: Member>(args: &Args) -> Report {
         report.add("wall_mib_per_s", kib / 1024.0 / (taken.wall_ns as f64 / 1e9));
     }
     report
+}
+
+/// Large buffers go back to the allocator, not to the system: otherwise most of what is measured is
+/// the kernel, which clears pages again and again, and how often depends on which buffer happens
+/// to be freed last.
+fn keep_freed_memory() {
+    for option in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        // SAFETY: it sets a number in the allocator, before another thread could be there.
+        let done = unsafe { libc::mallopt(option, 1 << 30) };
+        assert_eq!(done, 1, "glibc's allocator takes the setting");
+    }
 }

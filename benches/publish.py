@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Takes what `make bench` measured into the repository, so that no figure is typed by hand:
+
+    benches/RESULTS.md      every table, with machine and versions; the guide includes it
+    docs/src/plots          the plots that the guide shows
+    README.md               the short table, between its marks
+
+Run it after a whole `make bench` on a machine that does little else, and commit what it wrote.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import report
+from bench import JSON
+from contenders import CONTENDERS, HERE, ROOT
+from workloads import WORKLOADS
+
+PLOTS = ["W1", "W2", "W8", "W9-log", "W9-cluster", "W9-payload", "W9-window", "W9-loss"]
+# Lines of the short table: title, workload, variant, metric.
+SHORT = [
+    ("commit an entry, 1 at a time", "W1", "batch=1", "cpu_ns_per_entry"),
+    ("16 in one call", "W1", "batch=16", "cpu_ns_per_entry"),
+    ("16 in 16 calls", "W1", "batch=16 mode=each", "cpu_ns_per_entry"),
+    ("256 in one call", "W1", "batch=256", "cpu_ns_per_entry"),
+    ("16 in one call, encoded", "W2", "batch=16", "cpu_ns_per_entry"),
+    ("one member alone", "W4", "batch=1", "cpu_ns_per_entry"),
+    ("a linearizable read, 16 at a time", "W8", "batch=16", "cpu_ns_per_read"),
+    ("an idle tick, cold", "W3", "groups=10000", "cpu_ns_per_cold_tick"),
+    ("an idle member, bytes", "W3", "groups=10000", "rss_bytes_per_node"),
+]
+SHORT_NAMES = ["raftcore", "c-raft", "c-raft-late", "raft-rs", "etcd-raft"]
+MARKS = re.compile(r"(<!-- bench -->\n).*?(<!-- end of bench -->\n)", re.DOTALL)
+
+
+def short_table(rows):
+    names = [name for name in SHORT_NAMES if name != "c-raft-late"]
+    lines = []
+    for title, workload, variant, metric in SHORT:
+        found = report.pick(rows, workload, variant, metric)
+        if workload == "W3":  # idle, both forms of C raft are the same
+            found["c-raft"] = found.get("c-raft-late")
+        lines.append([title, *(report.number(found[n]["median"]) if found.get(n) else "–"
+                               for n in names)])
+    return "\n".join(report.grid(["CPU ns", *names], lines)) + "\n"
+
+
+def main():
+    rows = json.loads(JSON.read_text())
+    missing = {w.name for w in WORKLOADS} - {row["workload"] for row in rows}
+    if missing:
+        raise SystemExit(f"publish: {JSON.name} has no {', '.join(sorted(missing))}: make bench")
+    shutil.copy(JSON.with_suffix(".md"), HERE / "RESULTS.md")
+    for name in PLOTS:
+        target = ROOT / "docs" / "src" / "plots" / f"{name}.svg"
+        target.parent.mkdir(exist_ok=True)
+        text = (JSON.parent / f"bench-{name}.svg").read_text()
+        target.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")
+    readme = ROOT / "README.md"
+    table = short_table(rows)
+    text, count = MARKS.subn(lambda found: found[1] + table + found[2], readme.read_text())
+    if count != 1:
+        raise SystemExit("publish: README.md has no marks for the table")
+    readme.write_text(text)
+    known = {c.name for c in CONTENDERS}
+    assert set(SHORT_NAMES) <= known, "a contender of the short table is gone"
+    subprocess.run(["git", "status", "--short"], cwd=ROOT, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
