@@ -5,6 +5,7 @@
     benches/bench.py W1 W4          only these workloads
     benches/bench.py --rounds 9     more rounds, for a busy machine
     benches/bench.py --only raftcore,raft-rs
+    benches/bench.py --keep W1      keep what target/bench.json has of the other workloads
     benches/bench.py --smoke        each once, small: that they run, not how fast; writes nothing
 
 The contenders take turns (A B A B ...), so that a machine that slows down slows all of them. CPU
@@ -97,6 +98,7 @@ def main():
     parser.add_argument("workloads", nargs="*")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="")
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     options.rounds = 1 if options.smoke else options.rounds
@@ -115,6 +117,11 @@ def main():
     if options.smoke:
         print(f"{len(contenders)} contenders ran {len(workloads)} workloads, small, and agree")
         return 0
+    if options.keep and JSON.exists():
+        ran = {workload.name for workload in workloads}
+        rows += [row for row in json.loads(JSON.read_text()) if row["workload"] not in ran]
+        workloads = [w for w in WORKLOADS if any(row["workload"] == w.name for row in rows)]
+        contenders = [c for c in CONTENDERS if any(row["contender"] == c.name for row in rows)]
     JSON.parent.mkdir(exist_ok=True)
     JSON.write_text(json.dumps(rows, indent=1) + "\n")
     page = report.page(workloads, rows, contenders, options.rounds)

@@ -95,7 +95,8 @@ def page(workloads, rows, contenders, rounds):
     load = Path("/proc/loadavg").read_text().split()[0]
     text = ["<!-- Written by benches/publish.py from what make bench measured. -->", "",
             f"{rounds} rounds in turns. Times are CPU time of the process: medians, with their "
-            f"range.", f"The machine's load at the end was {load}.", "", *(f"- {line}" for line in machine()), "",
+            f"range.", f"The machine's load at the end was {load}.", "",
+            *(f"- {line}" for line in machine()), "",
             *(f"- {c.name}: {c.about}" for c in contenders)]
     return "\n".join([*text, *(table(workload, rows) for workload in workloads)]) + "\n"
 
