@@ -95,6 +95,10 @@ pub struct Config {
     /// the same term with a shorter log and count a vote that was given to the longer one. Default
     /// on.
     pub votes_wait_for_sync: bool,
+    /// Whether a leader builds its appends when the Ready is taken: one for each member, with
+    /// everything that was proposed, acknowledged and committed meanwhile. Off, as upstream has it,
+    /// every proposal and every commit makes a message of its own. Default on.
+    pub coalesce_appends: bool,
 }
 
 impl Config {
@@ -121,6 +125,7 @@ impl Config {
             validate_conf_changes: true,
             step_down_on_removal: false,
             votes_wait_for_sync: true,
+            coalesce_appends: true,
         }
     }
 
@@ -177,6 +182,7 @@ impl Config {
             validate_conf_changes: self.validate_conf_changes,
             step_down_on_removal: self.step_down_on_removal,
             votes_wait_for_sync: self.votes_wait_for_sync,
+            coalesce_appends: self.coalesce_appends,
         })
     }
 }
@@ -205,6 +211,7 @@ pub(crate) struct Settings {
     pub(crate) validate_conf_changes: bool,
     pub(crate) step_down_on_removal: bool,
     pub(crate) votes_wait_for_sync: bool,
+    pub(crate) coalesce_appends: bool,
 }
 
 impl Settings {

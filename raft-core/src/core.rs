@@ -4,11 +4,12 @@
 //! touch it by mistake. No rule of the protocol is here.
 
 use crate::config::Settings;
+use crate::error::Error;
 use crate::event::Event;
 use crate::ids::{Index, NodeId, Term};
 use crate::log::{Log, Storage};
 use crate::membership::Membership;
-use crate::message::{Body, Message};
+use crate::message::{AppendResponse, Body, Message, MessageKind};
 use crate::metrics::Metrics;
 use crate::state::{HardState, ReadState};
 
@@ -47,9 +48,19 @@ pub(crate) struct Outbox {
     /// Where the first request for a vote stands in `now`, if there is one: it claims a term, a
     /// vote and a log.
     pub(crate) first_vote_request: Option<usize>,
-    /// These claim that what came before them is durable: votes and acknowledgements, the node's
-    /// own to itself included, and with leases the answers to heartbeats.
+    /// These claim that what came before them is durable: votes and acknowledgements, and
+    /// with leases the answers to heartbeats. Where storage threads persist, what the node says to
+    /// itself stands among them.
     pub(crate) after_sync: Vec<Message>,
+    /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
+    /// that its own entries are durable.
+    pub(crate) own: Vec<Message>,
+}
+
+impl Outbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.now.is_empty() && self.after_sync.is_empty() && self.own.is_empty()
+    }
 }
 
 impl<S: Storage> Core<S> {
@@ -108,6 +119,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// Sends in this node's name and term.
+    #[inline]
     pub(crate) fn send(&mut self, to: NodeId, body: Body) {
         let term = match body {
             // Neither belongs to a term: whoever leads may answer.
@@ -118,6 +130,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// Sends a message that is complete already: in another's name or for another term.
+    #[inline]
     pub(crate) fn send_as(&mut self, message: Message) {
         let claims_durability = match message.body {
             Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_) => true,
@@ -126,13 +139,17 @@ impl<S: Storage> Core<S> {
             Body::HeartbeatResponse { .. } => self.settings.keeps_leases(),
             _ => false,
         };
-        if claims_durability {
-            if message.to != self.id() {
-                self.metrics.count_sent(message.body.kind());
+        if message.to == self.id() {
+            debug_assert!(claims_durability, "a node writes nothing else to itself");
+            if self.settings.async_storage_writes {
+                self.outbox.after_sync.push(message);
+            } else {
+                self.outbox.own.push(message);
             }
+        } else if claims_durability {
+            self.metrics.count_sent(message.body.kind());
             self.outbox.after_sync.push(message);
         } else {
-            debug_assert_ne!(message.to, self.id(), "a node does not write to itself");
             self.metrics.count_sent(message.body.kind());
             if matches!(message.body, Body::Vote(_)) {
                 self.outbox.first_vote_request.get_or_insert(self.outbox.now.len());
@@ -141,12 +158,43 @@ impl<S: Storage> Core<S> {
         }
     }
 
+    /// A leader acknowledges its own entries. That counts when they are durable, like any other
+    /// member's word (thesis, section 10.2.1).
+    pub(crate) fn acknowledge_own(&mut self, index: Index) {
+        let (id, term) = (self.id(), self.term);
+        let response = AppendResponse { index, rejection: None };
+        if self.settings.coalesce_appends
+            && let Some(Message { term: said, body: Body::AppendResponse(waiting), .. }) =
+                self.outbox.own.last_mut()
+            && *said == term
+        {
+            // They become durable together.
+            *waiting = response;
+            return;
+        }
+        self.send(id, Body::AppendResponse(response));
+    }
+
     /// Raises the commit index and counts what became committed.
+    #[inline]
     pub(crate) fn commit_to(&mut self, index: Index) {
         let before = self.log.committed();
         self.log.commit_to(index);
         let count = self.log.committed().since(before);
         self.metrics.committed = self.metrics.committed.saturating_add(count);
+    }
+
+    /// Counts and reports a message that was refused, or a proposal in it that was dropped.
+    #[cold]
+    pub(crate) fn count_failed(&mut self, from: NodeId, kind: MessageKind, error: &Error) {
+        match error {
+            Error::Refused(refusal) => {
+                self.metrics.count_refused(refusal.kind());
+                self.emit(|| Event::MessageRefused { from, kind, refusal: refusal.clone() });
+            }
+            Error::Dropped(reason) => self.count_dropped(*reason),
+            _ => {}
+        }
     }
 
     /// Reports an event, which is built only if somebody listens.

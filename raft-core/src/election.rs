@@ -49,18 +49,19 @@ impl<S: Storage> Core<S> {
 }
 
 impl<S: Storage> Raft<S> {
-    /// A tick of a node that does not lead.
-    pub(crate) fn tick_election(&mut self) -> Result<(), Error> {
-        self.core.since_leader = self.core.since_leader.saturating_add(1);
-        let before = self.core.election_elapsed;
-        let elapsed = before.saturating_add(1);
-        self.core.election_elapsed = elapsed;
-        if self.core.is_promotable() && elapsed >= self.core.randomized_timeout {
-            self.core.election_elapsed = 0;
-            // What failed was a read before anything else happened: the time has not passed.
-            return self.campaign().inspect_err(|_| self.core.election_elapsed = before);
+    /// A tick of a node that does not lead. Returns whether more happened than that time passed.
+    pub(crate) fn tick_election(&mut self) -> Result<bool, Error> {
+        let core = &mut self.core;
+        core.since_leader = core.since_leader.saturating_add(1);
+        let before = core.election_elapsed;
+        core.election_elapsed = before.saturating_add(1);
+        if core.election_elapsed < core.randomized_timeout || !core.is_promotable() {
+            return Ok(false);
         }
-        Ok(())
+        core.election_elapsed = 0;
+        // What failed was a read before anything else happened: the time has not passed.
+        self.campaign().inspect_err(|_| self.core.election_elapsed = before)?;
+        Ok(true)
     }
 
     /// Campaigns, because time is up or the application wants it.
@@ -70,6 +71,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// The leader handed over to this node (thesis, section 3.10).
+    #[cold]
     pub(crate) fn on_timeout_now(&mut self) -> Result<(), Error> {
         self.campaign_as(Campaign::Transfer)
     }
@@ -126,6 +128,7 @@ impl<S: Storage> Raft<S> {
     /// Gives its vote to the first candidate of a term whose log is at least as up to date
     /// (paper, figure 2, RequestVote). Learners vote too: who asks may know of a promotion that
     /// this node has not heard of yet, and then its vote is needed.
+    #[cold]
     pub(crate) fn on_vote(&mut self, from: NodeId, term: Term, request: VoteRequest) {
         let core = &mut self.core;
         // A term that began by anything but a request for a vote does not end what was promised.
@@ -141,6 +144,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Says whether it would vote, and changes nothing (thesis, section 9.6).
+    #[cold]
     pub(crate) fn on_pre_vote(&mut self, from: NodeId, term: Term, request: VoteRequest) {
         let core = &mut self.core;
         let free = core.vote.is_none() && core.leader.is_none();
@@ -153,6 +157,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Counts a vote or pre-vote.
+    #[cold]
     pub(crate) fn on_vote_response(&mut self, from: NodeId, response: VoteResponse) {
         let (Role::Candidate(candidate) | Role::PreCandidate(candidate)) = &mut self.role else {
             return;

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::ids::{Index, Position, Term};
 
@@ -98,11 +97,13 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    #[inline]
     fn as_slice(&self) -> &[Entry] {
         self.block.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    fn len(&self) -> usize {
+    #[inline]
+    const fn len(&self) -> usize {
         self.end.saturating_sub(self.start) as usize
     }
 
@@ -122,47 +123,77 @@ impl Segment {
 ///
 /// The entries of a list that the core hands out are consecutive. A list that came from a peer
 /// can hold anything: the door (`step`) checks it before it believes it.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 pub struct Entries {
-    /// Invariant: no segment is empty.
-    segments: SmallVec<[Segment; 1]>,
+    /// The first segment. Invariant: no segment is empty.
+    head: Option<Segment>,
+    /// What follows it. Nearly every list is one segment, so the rest takes one word: lists are
+    /// moved around with every message.
+    #[allow(clippy::box_collection, reason = "one word instead of three")]
+    rest: Option<Box<Vec<Segment>>>,
 }
 
 impl Entries {
     /// No entries.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { head: None, rest: None }
+    }
+
+    #[inline]
+    fn rest(&self) -> &[Segment] {
+        self.rest.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// The list as one slice, if it is one segment, or none at all.
+    #[inline]
+    fn as_one(&self) -> Option<&[Entry]> {
+        match (&self.head, &self.rest) {
+            (Some(head), None) => Some(head.as_slice()),
+            (None, _) => Some(&[]),
+            _ => None,
+        }
+    }
+
+    fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.head.iter().chain(self.rest())
     }
 
     /// How many entries there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.segments.iter().map(Segment::len).sum()
+        let head = self.head.as_ref().map_or(0, Segment::len);
+        match &self.rest {
+            None => head,
+            Some(rest) => rest.iter().map(Segment::len).fold(head, usize::saturating_add),
+        }
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.head.is_none()
     }
 
     /// The first entry.
+    #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&Entry> {
-        self.segments.first()?.as_slice().first()
+        self.head.as_ref()?.as_slice().first()
     }
 
     /// The last entry.
+    #[inline]
     #[must_use]
     pub fn last(&self) -> Option<&Entry> {
-        self.segments.last()?.as_slice().last()
+        self.rest().last().or(self.head.as_ref())?.as_slice().last()
     }
 
     /// The entry at this place of the list (not of the log).
     #[must_use]
     pub fn get(&self, mut at: usize) -> Option<&Entry> {
-        for segment in &self.segments {
+        for segment in self.segments() {
             if at < segment.len() {
                 return segment.as_slice().get(at);
             }
@@ -178,15 +209,15 @@ impl Entries {
 
     /// The entries as contiguous slices, in order.
     pub fn slices(&self) -> impl DoubleEndedIterator<Item = &[Entry]> + '_ {
-        self.segments.iter().map(Segment::as_slice)
+        self.segments().map(Segment::as_slice)
     }
 
     /// The part `[from, to)` of the list, cut to what there is.
     #[must_use]
     pub fn part(&self, from: usize, to: usize) -> Self {
-        let mut out = Self::default();
+        let mut out = Self::new();
         let mut passed = 0usize;
-        for segment in &self.segments {
+        for segment in self.segments() {
             let end = passed.saturating_add(segment.len());
             if end > from && passed < to {
                 out.push_segment(
@@ -200,7 +231,14 @@ impl Entries {
 
     /// Appends the entries of another list.
     pub fn append(&mut self, other: Self) {
-        self.segments.extend(other.segments);
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let Self { head, rest } = other;
+        for segment in head.into_iter().chain(rest.into_iter().flat_map(|rest| *rest)) {
+            self.push_segment(segment);
+        }
     }
 
     /// Keeps the first `len` entries.
@@ -213,7 +251,7 @@ impl Entries {
     /// Keeps the longest prefix whose encoding is at most `max_bytes`, but at least one entry, so
     /// that an entry above the limit can still travel.
     pub fn limit_encoded_bytes(&mut self, max_bytes: u64) {
-        if max_bytes == u64::MAX {
+        if max_bytes == u64::MAX || self.len() <= 1 {
             return;
         }
         let mut total = 0u64;
@@ -230,37 +268,57 @@ impl Entries {
     /// The sum of the entries' encodings in bytes.
     #[must_use]
     pub fn encoded_bytes(&self) -> u64 {
-        self.iter().fold(0, |sum, entry| sum.saturating_add(entry.encoded_bytes()))
+        self.sum(Entry::encoded_bytes)
     }
 
     /// The sum of the entries' payloads in bytes.
     #[must_use]
     pub fn payload_bytes(&self) -> u64 {
-        self.iter().fold(0, |sum, entry| sum.saturating_add(entry.payload_bytes()))
+        self.sum(Entry::payload_bytes)
     }
 
-    fn push_segment(&mut self, segment: Segment) {
-        if segment.len() > 0 {
-            self.segments.push(segment);
+    fn sum(&self, bytes: impl Fn(&Entry) -> u64) -> u64 {
+        let add = |sum: u64, entry| sum.saturating_add(bytes(entry));
+        match self.as_one() {
+            Some(slice) => slice.iter().fold(0, add),
+            None => self.iter().fold(0, add),
         }
     }
 
-    /// Makes one block of the entries in `tail` and leaves `tail` empty, its capacity kept.
-    pub(crate) fn push_block(&mut self, tail: &mut Vec<Entry>) {
+    fn push_segment(&mut self, segment: Segment) {
+        if segment.len() == 0 {
+            return;
+        }
+        if self.head.is_none() {
+            self.head = Some(segment);
+        } else {
+            self.rest.get_or_insert_default().push(segment);
+        }
+    }
+
+    /// One block of the entries in `tail`, which is left empty, its capacity kept.
+    pub(crate) fn seal(tail: &mut Vec<Entry>) -> Self {
+        let mut list = Self::new();
         if !tail.is_empty() {
             let block: Arc<[Entry]> = tail.drain(..).collect();
             // A block above 2^32 entries would not fit into memory.
             let end = block.len() as u32;
-            self.push_segment(Segment { block, start: 0, end });
+            list.head = Some(Segment { block, start: 0, end });
         }
+        list
+    }
+}
+
+impl Clone for Entries {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self { head: self.head.clone(), rest: self.rest.clone() }
     }
 }
 
 impl From<Vec<Entry>> for Entries {
     fn from(mut entries: Vec<Entry>) -> Self {
-        let mut list = Self::default();
-        list.push_block(&mut entries);
-        list
+        Self::seal(&mut entries)
     }
 }
 
@@ -320,7 +378,10 @@ mod tests {
         assert!(list.part(5, 5).is_empty());
         assert!(list.part(20, 30).is_empty());
         let whole = list.part(0, 8);
-        assert!(Arc::ptr_eq(&whole.segments[0].block, &list.segments[0].block));
+        assert!(Arc::ptr_eq(
+            &whole.head.as_ref().unwrap().block,
+            &list.head.as_ref().unwrap().block
+        ));
         assert_eq!(list.get(3).map(|e| e.index), Some(Index(4)));
         assert_eq!(list.get(8), None);
     }

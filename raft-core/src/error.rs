@@ -474,6 +474,14 @@ pub enum Fault {
     Panic(String),
 }
 
+impl Fault {
+    /// What every call on a node with this fault returns.
+    #[cold]
+    pub(crate) fn to_error(&self) -> Error {
+        Error::Faulted(self.clone())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

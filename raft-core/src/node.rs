@@ -9,14 +9,15 @@ use crate::config::{Config, ReadOnly};
 use crate::core::{Core, Observer};
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{ConfigError, Error, Fault, Misuse, Refusal, StorageError};
-use crate::event::Event;
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::{Log, Storage};
 use crate::membership::{AnyConfChange, ConfChange, ConfChangeKind, ConfChangeV2, Membership};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::proposal::{ConfChangeOutcome, Proposed};
-use crate::ready::{LocalKind, LocalResponse, Ready, Reply, StorageAppend, StorageApply};
+use crate::ready::{
+    LocalKind, LocalResponse, Ready, ReadyContents, Reply, StorageAppend, StorageApply,
+};
 use crate::reconfiguration::AppliedConfChange;
 use crate::role::{Raft, Role};
 use crate::snapshot::SnapshotStatus;
@@ -46,6 +47,8 @@ const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
 pub struct Node<S: Storage> {
     raft: Raft<S>,
     fault: Option<Fault>,
+    /// Whether nothing happened since no Ready was found: there is none then.
+    settled: bool,
     /// What the last Ready said, so that the next one says only what changed.
     last_hard_state: HardState,
     last_soft_state: SoftState,
@@ -58,18 +61,32 @@ pub struct Node<S: Storage> {
     spare: Option<Ready>,
 }
 
-/// The Ready that was handed out and not advanced yet.
+/// The Ready that was handed out and not advanced yet, and what becomes true when it is advanced.
 #[derive(Debug, Default)]
 struct Outstanding {
     /// Its number; zero when there is none.
     number: u64,
-    /// What becomes true when it is advanced.
-    on_advance: Vec<LocalKind>,
-    /// What must be in the storage by then.
+    /// What the node then says to itself.
+    own: Vec<Message>,
+    /// The term in which it was made, and the log's last entry if not all of it was durable.
+    term: Term,
+    written: Option<Position>,
+    /// The last entry and the snapshot that must be in the storage by then.
     last_entry: Option<Position>,
     snapshot: Option<Position>,
+    applied: Applied,
     /// The Ready itself, when an `advance` failed and it is to be handed out again.
     returned: Option<Ready>,
+}
+
+/// Entries that were handed out to be applied.
+#[derive(Clone, Copy, Debug, Default)]
+struct Applied {
+    /// The last one; zero when there are none.
+    last: Index,
+    /// The size under which they count as handed out.
+    bytes: u64,
+    payload_bytes: u64,
 }
 
 impl<S: Storage> Node<S> {
@@ -93,11 +110,12 @@ impl<S: Storage> Node<S> {
             core.since_leader = 0;
         }
         let raft = Raft { core, role: Role::Follower };
-        let node = Self {
+        let mut node = Self {
             last_hard_state: raft.core.hard_state(),
             last_soft_state: raft.soft_state(),
             raft,
             fault: None,
+            settled: false,
             ready_count: 0,
             outstanding: Outstanding::default(),
             awaited: VecDeque::new(),
@@ -151,13 +169,16 @@ impl<S: Storage> Node<S> {
     /// [`Error::Storage`] when the node was to campaign and could not read whether a membership
     /// change is pending: the tick did not happen.
     pub fn tick(&mut self) -> Result<(), Error> {
-        self.call(|raft| match raft.role {
-            Role::Leader(_) => {
-                raft.tick_leader();
-                Ok(())
-            }
-            _ => raft.tick_election(),
-        })
+        self.enter()?;
+        let something_happened = match self.raft.role {
+            Role::Leader(_) => self.raft.tick_leader(),
+            _ => self.raft.tick_election()?,
+        };
+        // Nearly all ticks of an idle group only count.
+        if something_happened {
+            self.leave();
+        }
+        Ok(())
     }
 
     /// A tick that passes time without acting on it, for a group that the application knows to be
@@ -179,13 +200,8 @@ impl<S: Storage> Node<S> {
         let core = &mut self.raft.core;
         core.metrics.count_received(kind);
         let result = self.raft.step(message);
-        if let Err(Error::Refused(refusal)) = &result {
-            let core = &mut self.raft.core;
-            core.metrics.count_refused(refusal.kind());
-            core.emit(|| Event::MessageRefused { from, kind, refusal: refusal.clone() });
-        }
-        if let Err(Error::Dropped(reason)) = &result {
-            self.raft.core.count_dropped(*reason);
+        if let Err(error) = &result {
+            self.raft.core.count_failed(from, kind, error);
         }
         self.leave();
         result
@@ -363,7 +379,8 @@ impl<S: Storage> Node<S> {
     }
 
     /// Whether there is something to do. Cheap: to be asked after every call. False while a Ready
-    /// is outstanding, except where storage threads take its place.
+    /// is outstanding, except where storage threads take its place. True can turn out to be
+    /// nothing after all, when a member cannot be sent what it lacks: [`ready`](Self::ready) knows.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         if self.fault.is_some() {
@@ -372,9 +389,13 @@ impl<S: Storage> Node<S> {
         if self.outstanding.number != 0 {
             return self.outstanding.returned.is_some();
         }
-        let Raft { core, .. } = &self.raft;
-        !core.outbox.now.is_empty()
-            || !core.outbox.after_sync.is_empty()
+        !self.settled && self.something_waits()
+    }
+
+    fn something_waits(&self) -> bool {
+        let Raft { core, role } = &self.raft;
+        !core.outbox.is_empty()
+            || matches!(role, Role::Leader(leader) if leader.owes)
             || core.log.has_next_unstable()
             || core.log.has_next_committed(!self.is_async())
             || self.raft.soft_state() != self.last_soft_state
@@ -394,7 +415,16 @@ impl<S: Storage> Node<S> {
             let returned = self.outstanding.returned.take();
             return returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into());
         }
-        if !self.has_ready() {
+        if self.settled {
+            return Ok(None);
+        }
+        if let Raft { core, role: Role::Leader(leader) } = &mut self.raft
+            && leader.owes
+        {
+            leader.send_owed(core);
+        }
+        if !self.something_waits() {
+            self.settled = true;
             return Ok(None);
         }
         let allow_unstable = !self.is_async();
@@ -423,23 +453,37 @@ impl<S: Storage> Node<S> {
             self.outstanding.returned = Some(ready);
             return Err(error);
         }
-        let mut on_advance = std::mem::take(&mut self.outstanding.on_advance);
-        self.outstanding = Outstanding::default();
-        for kind in on_advance.drain(..) {
-            // Nothing of this reads the storage or can be refused. If it fails all the same, half
-            // of an advance has happened, and only a restart can mend that.
-            if let Err(error) = self.raft.on_local(kind) {
-                let fault = match error {
-                    Error::Storage(error) => Fault::Storage(error),
-                    _ => Fault::Invariant("a node refused its own message"),
-                };
-                self.fault_with(fault.clone());
-                return Err(Error::Faulted(fault));
-            }
+        self.outstanding.number = 0;
+        if let Err(error) = self.take_effect() {
+            return Err(self.fail_halfway(error));
         }
-        self.outstanding.on_advance = on_advance;
         self.recycle(ready);
         self.leave();
+        Ok(())
+    }
+
+    /// Nothing in `take_effect` reads the storage or can be refused. If it fails all the same, half
+    /// of an advance has happened, and only a restart can mend that.
+    #[cold]
+    fn fail_halfway(&mut self, error: Error) -> Error {
+        let fault = match error {
+            Error::Storage(error) => Fault::Storage(error),
+            _ => Fault::Invariant("a node refused its own message"),
+        };
+        self.fault_with(fault.clone());
+        Error::Faulted(fault)
+    }
+
+    /// What the outstanding Ready asked for is done: this node's messages to itself come first.
+    fn take_effect(&mut self) -> Result<(), Error> {
+        let Outstanding { own, term, written, snapshot, applied, .. } = &mut self.outstanding;
+        for message in own.drain(..) {
+            self.raft.step_own(message)?;
+        }
+        self.raft.on_written(*term, *written, snapshot.map(|at| at.index));
+        if applied.last != Index::ZERO {
+            self.raft.on_applied(*applied);
+        }
         Ok(())
     }
 
@@ -541,13 +585,14 @@ impl<S: Storage> Node<S> {
     /// On entering a call that changes something.
     fn enter(&self) -> Result<(), Error> {
         match &self.fault {
-            Some(fault) => Err(Error::Faulted(fault.clone())),
+            Some(fault) => Err(fault.to_error()),
             None => Ok(()),
         }
     }
 
     /// On leaving it.
-    fn leave(&self) {
+    fn leave(&mut self) {
+        self.settled = false;
         debug_assert_eq!(self.raft.check(), Ok(()));
     }
 
@@ -561,66 +606,62 @@ impl<S: Storage> Node<S> {
     /// Packs everything that waits into a Ready.
     fn make_ready(&mut self, committed: Entries) -> Ready {
         let is_async = self.is_async();
+        let soft_state = self.raft.soft_state();
         let core = &mut self.raft.core;
-        let has_unstable = core.log.has_unstable();
+        let written = core.log.has_unstable().then(|| core.log.last());
         let (entries, snapshot) = core.log.accept_unstable();
-        core.log.accept_applying(&committed, !is_async);
+        let bytes = core.log.accept_applying(&committed, !is_async);
         let (hard_state, last) = (core.hard_state(), self.last_hard_state);
-        let mut ready = self.spare.take().unwrap_or_default();
+        let mut ready = self.spare.take().unwrap_or_else(Ready::fresh);
+        let contents = &mut *ready;
         self.ready_count = self.ready_count.saturating_add(1);
-        ready.number = self.ready_count;
-        std::mem::swap(&mut ready.messages, &mut core.outbox.now);
-        std::mem::swap(&mut ready.messages_after_sync, &mut core.outbox.after_sync);
+        contents.number = self.ready_count;
+        std::mem::swap(&mut contents.messages, &mut core.outbox.now);
+        std::mem::swap(&mut contents.messages_after_sync, &mut core.outbox.after_sync);
         if let Some(first) = core.outbox.first_vote_request.take()
             && core.settings.votes_wait_for_sync
         {
-            // What was sent later waits too: the order of messages stays what it was.
-            let ready = &mut *ready;
-            let late = ready.messages.drain(first.min(ready.messages.len())..);
-            ready.messages_after_sync.splice(..0, late);
+            contents.hold_back_from(first);
         }
-        std::mem::swap(&mut ready.read_states, &mut core.read_states);
-        ready.must_sync_log =
+        std::mem::swap(&mut contents.read_states, &mut core.read_states);
+        contents.must_sync_log =
             !entries.is_empty() || hard_state.term != last.term || hard_state.vote != last.vote;
-        ready.must_sync = ready.must_sync_log || snapshot.is_some();
-        ready.hard_state = (hard_state != last).then_some(hard_state);
-        ready.entries = entries;
-        ready.snapshot = snapshot;
-        ready.committed = committed;
-        let written = (has_unstable || ready.snapshot.is_some()).then(|| LocalKind::Appended {
-            term: core.term,
-            last: has_unstable.then(|| core.log.last()),
-            snapshot: ready.snapshot.clone(),
-        });
-        let soft_state = self.raft.soft_state();
-        ready.soft_state = (soft_state != self.last_soft_state).then_some(soft_state);
+        contents.must_sync = contents.must_sync_log || snapshot.is_some();
+        contents.hard_state = (hard_state != last).then_some(hard_state);
+        contents.soft_state = (soft_state != self.last_soft_state).then_some(soft_state);
+        contents.entries = entries;
+        contents.snapshot = snapshot;
+        contents.committed = committed;
         self.last_hard_state = hard_state;
         self.last_soft_state = soft_state;
         if is_async {
-            self.attach_storage_work(&mut ready, written);
+            self.attach_storage_work(contents, written);
         } else {
-            self.await_advance(&mut ready, written);
+            self.await_advance(contents, written, bytes);
         }
         ready
     }
 
-    /// Keeps what becomes true when the Ready is advanced, this node's messages to itself first.
-    fn await_advance(&mut self, ready: &mut Ready, written: Option<LocalKind>) {
-        let own = self.id();
-        let on_advance = &mut self.outstanding.on_advance;
-        on_advance
-            .extend(ready.messages_after_sync.extract_if(.., |m| m.to == own).map(LocalKind::Own));
-        on_advance.extend(written);
-        if !ready.committed.is_empty() {
-            on_advance.push(LocalKind::Applied { entries: ready.committed.clone() });
-        }
-        self.outstanding.number = ready.number;
-        self.outstanding.last_entry = ready.entries.last().map(Entry::position);
-        self.outstanding.snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.position);
+    /// Keeps what becomes true when the Ready is advanced.
+    fn await_advance(&mut self, ready: &ReadyContents, written: Option<Position>, bytes: u64) {
+        let core = &mut self.raft.core;
+        let outstanding = &mut self.outstanding;
+        outstanding.number = ready.number;
+        std::mem::swap(&mut outstanding.own, &mut core.outbox.own);
+        outstanding.term = core.term;
+        outstanding.written = written;
+        outstanding.last_entry = ready.entries.last().map(Entry::position);
+        outstanding.snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.position);
+        let last = ready.committed.last().map_or(Index::ZERO, |entry| entry.index);
+        // Who does not lead counts nothing.
+        let leads = matches!(self.raft.role, Role::Leader(_));
+        let payload_bytes = if leads { ready.committed.payload_bytes() } else { 0 };
+        outstanding.applied = Applied { last, bytes, payload_bytes };
     }
 
     /// Makes work for the storage threads, with the replies attached.
-    fn attach_storage_work(&mut self, ready: &mut Ready, written: Option<LocalKind>) {
+    #[inline(never)]
+    fn attach_storage_work(&mut self, ready: &mut ReadyContents, written: Option<Position>) {
         let node = self.id();
         let claims = std::mem::take(&mut ready.messages_after_sync);
         let nothing_to_write = ready.entries.is_empty()
@@ -636,8 +677,10 @@ impl<S: Storage> Node<S> {
                     Reply::Peer(message)
                 });
             }
-            if let Some(written) = written {
-                replies.push(Reply::Local(self.attach(written)));
+            if written.is_some() || ready.snapshot.is_some() {
+                let (term, snapshot) = (self.raft.core.term, ready.snapshot.clone());
+                let kind = LocalKind::Appended { term, last: written, snapshot };
+                replies.push(Reply::Local(self.attach(kind)));
             }
             ready.append = Some(StorageAppend {
                 node,
@@ -702,26 +745,36 @@ impl<S: Storage> Raft<S> {
         match kind {
             LocalKind::Own(message) => return self.step_own(message),
             LocalKind::Appended { term, last, snapshot } => {
-                // Of an earlier term nothing is said about entries: they may have been
-                // overwritten since. A snapshot is committed state, whatever the term.
-                if let Some(last) = last.filter(|_| term == self.core.term) {
-                    self.core.log.stable_to(last);
-                }
-                if let Some(snapshot) = snapshot {
-                    self.core.log.stable_snapshot_to(snapshot.index());
-                    self.applied_to(snapshot.index(), 0);
-                }
+                self.on_written(term, last, snapshot.map(|snapshot| snapshot.index()));
             }
             LocalKind::Applied { entries } => {
-                if let Some(last) = entries.last() {
-                    self.applied_to(last.index, entries.encoded_bytes());
-                }
-                if let Role::Leader(leader) = &mut self.role {
-                    leader.reduce_uncommitted(entries.payload_bytes());
-                }
+                let last = entries.last().map_or(Index::ZERO, |entry| entry.index);
+                let bytes = self.core.log.applying_bytes_of(&entries);
+                let payload_bytes = entries.payload_bytes();
+                self.on_applied(Applied { last, bytes, payload_bytes });
             }
         }
         Ok(())
+    }
+
+    /// The log is durable up to here, as of a term.
+    fn on_written(&mut self, term: Term, last: Option<Position>, snapshot: Option<Index>) {
+        // Of an earlier term nothing is said about entries: they may have been overwritten since.
+        // A snapshot is committed state, whatever the term.
+        if let Some(last) = last.filter(|_| term == self.core.term) {
+            self.core.log.stable_to(last);
+        }
+        if let Some(index) = snapshot {
+            self.core.log.stable_snapshot_to(index);
+            self.applied_to(index, 0);
+        }
+    }
+
+    fn on_applied(&mut self, applied: Applied) {
+        self.applied_to(applied.last, applied.bytes);
+        if let Role::Leader(leader) = &mut self.role {
+            leader.reduce_uncommitted(applied.payload_bytes);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::Storage;
 use crate::membership::{AnyConfChange, ConfChangeV2};
-use crate::message::{AppendResponse, Body, Message};
+use crate::message::{Body, Message};
 use crate::role::{Leader, Raft, Role};
 use crate::wire;
 
@@ -287,7 +287,7 @@ impl Leader {
         payloads: impl Iterator<Item = Payload>,
         replaced: Option<ReplaceReason>,
     ) -> Admitted {
-        let (own, term) = (core.id(), core.term);
+        let term = core.term;
         let before = core.log.last_index();
         let mut last = before;
         let mut bytes = self.uncommitted_bytes;
@@ -297,9 +297,7 @@ impl Leader {
         }
         self.uncommitted_bytes = bytes;
         core.metrics.proposals = core.metrics.proposals.saturating_add(last.since(before));
-        // The leader counts itself when the entries are durable, like any other member (thesis,
-        // section 10.2.1).
-        core.send(own, Body::AppendResponse(AppendResponse { index: last, rejection: None }));
+        core.acknowledge_own(last);
         self.broadcast_append(core);
         Admitted { first: before.next(), last, replaced }
     }

@@ -8,19 +8,20 @@ use crate::event::Event;
 use crate::ids::{Index, NodeId, Position};
 use crate::log::Storage;
 use crate::message::{Append, AppendResponse, Body, Heartbeat, Rejection};
-use crate::progress::State;
+use crate::progress::{Owed, Progress, State};
 use crate::role::{Leader, Raft, Role};
 
 impl<S: Storage> Raft<S> {
     /// A tick of a leader: heartbeats, and once in an election timeout a look at the quorum and
-    /// at a transfer that takes too long.
-    pub(crate) fn tick_leader(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+    /// at a transfer that takes too long. Returns whether more happened than that time passed.
+    pub(crate) fn tick_leader(&mut self) -> bool {
+        let Role::Leader(leader) = &mut self.role else { return false };
         leader.heartbeat_elapsed = leader.heartbeat_elapsed.saturating_add(1);
         leader.reads.tick();
         let core = &mut self.core;
         core.election_elapsed = core.election_elapsed.saturating_add(1);
-        if core.election_elapsed >= core.settings.election_timeout {
+        let election_is_due = core.election_elapsed >= core.settings.election_timeout;
+        if election_is_due {
             core.election_elapsed = 0;
             if core.settings.check_quorum {
                 self.check_quorum();
@@ -29,11 +30,13 @@ impl<S: Storage> Raft<S> {
                 leader.abort_transfer(&mut self.core);
             }
         }
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else { return true };
         if leader.heartbeat_elapsed >= self.core.settings.heartbeat_interval {
             leader.heartbeat_elapsed = 0;
             leader.broadcast_heartbeat(&mut self.core);
+            return true;
         }
+        election_is_due
     }
 }
 
@@ -57,11 +60,17 @@ impl<S: Storage> Core<S> {
             self.commit_to(commit.min(last_new));
             AppendResponse { index: last_new, rejection: None }
         } else {
-            let upper = prev.index.min(self.log.last_index());
-            let (hint, hint_term) = self.log.last_at_most(upper, prev.term);
-            AppendResponse { index: prev.index, rejection: Some(Rejection { hint, hint_term }) }
+            self.reject(prev)
         };
         self.send(from, Body::AppendResponse(response));
+    }
+
+    /// The answer to an append whose previous entry is not here, with where the logs may meet.
+    #[cold]
+    fn reject(&self, prev: Position) -> AppendResponse {
+        let upper = prev.index.min(self.log.last_index());
+        let (hint, hint_term) = self.log.last_at_most(upper, prev.term);
+        AppendResponse { index: prev.index, rejection: Some(Rejection { hint, hint_term }) }
     }
 
     /// Learns the commit index. The leader never names one beyond what this log is known to have,
@@ -81,18 +90,59 @@ impl<S: Storage> Core<S> {
 impl Leader {
     /// Sends to every member what it lacks, at least the commit index.
     pub(crate) fn broadcast_append<S: Storage>(&mut self, core: &mut Core<S>) {
-        for place in 0..self.members().len() {
-            if let Some(to) = self.other_at(place, core.id()) {
-                self.send_append(core, to);
-            }
-        }
+        self.broadcast(core, Owed::Append);
     }
 
     /// Sends to every member what it lacks, but nothing to those who lack nothing.
     pub(crate) fn broadcast_entries<S: Storage>(&mut self, core: &mut Core<S>) {
-        for place in 0..self.members().len() {
-            if let Some(to) = self.other_at(place, core.id()) {
-                self.maybe_send_append(core, to, false);
+        self.broadcast(core, Owed::Entries);
+    }
+
+    fn broadcast<S: Storage>(&mut self, core: &mut Core<S>, what: Owed) {
+        let own = core.id();
+        for (to, progress) in self.members.iter_mut().filter(|(id, _)| *id != own) {
+            if core.settings.coalesce_appends {
+                self.owes |= core.owe(progress, what);
+            } else {
+                core.append_to(*to, progress, what == Owed::Append);
+            }
+        }
+    }
+
+    /// Sends an append, an empty one if the member lacks nothing or its window is full.
+    pub(crate) fn send_append<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
+        let Some((progress, owes)) = self.progress_and_owes(to) else { return };
+        if core.settings.coalesce_appends {
+            *owes |= core.owe(progress, Owed::Append);
+        } else {
+            core.append_to(to, progress, true);
+        }
+    }
+
+    /// Sends entries as long as the member lacks some and its window has room.
+    fn send_entries<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
+        let Some((progress, owes)) = self.progress_and_owes(to) else { return };
+        if core.settings.coalesce_appends {
+            *owes |= core.owe(progress, Owed::Entries);
+        } else {
+            while core.append_to(to, progress, false) {}
+        }
+    }
+
+    /// Builds the appends that members are owed: one each, or as many as it takes.
+    pub(crate) fn send_owed<S: Storage>(&mut self, core: &mut Core<S>) {
+        self.owes = false;
+        // Mostly all of them lack the same, so what was read for one serves the next.
+        let mut read = None;
+        let last = core.log.last_index();
+        for (to, progress) in &mut self.members {
+            let owed = progress.take_owed();
+            if owed == Owed::Nothing {
+                continue;
+            }
+            let mut sent = core.append_from(&mut read, *to, progress, owed == Owed::Append);
+            while sent && progress.next_index() <= last {
+                sent = core.append_from(&mut read, *to, progress, false);
             }
         }
     }
@@ -111,48 +161,6 @@ impl Leader {
             core.send(*to, Body::Heartbeat(Heartbeat { commit, context: context.clone() }));
             progress.on_sent_commit(commit);
         }
-    }
-
-    /// Sends an append, an empty one if the member lacks nothing or its window is full.
-    pub(crate) fn send_append<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
-        self.maybe_send_append(core, to, true);
-    }
-
-    /// Sends an append or, where the log does not reach back far enough, a snapshot. Returns
-    /// whether something was sent. A read that fails is counted and tried again at the next
-    /// occasion: other members are not to suffer from it.
-    fn maybe_send_append<S: Storage>(
-        &mut self,
-        core: &mut Core<S>,
-        to: NodeId,
-        send_if_empty: bool,
-    ) -> bool {
-        let limits = core.settings.inflight;
-        let Some(progress) = self.progress_mut(to) else { return false };
-        if progress.is_paused() {
-            return false;
-        }
-        let next = progress.next_index();
-        let window_full = progress.is_window_full(&limits);
-        let read = core.read_for_append(next, window_full);
-        let (prev, entries) = match read {
-            Ok(read) => read,
-            Err(StorageError::Compacted) => return self.send_snapshot(core, to),
-            Err(error) => {
-                core.skip_send(to, error);
-                return false;
-            }
-        };
-        if entries.is_empty() && !send_if_empty {
-            return false;
-        }
-        let count = entries.len() as u64;
-        let bytes = if limits.max_inflight_bytes == u64::MAX { 0 } else { entries.payload_bytes() };
-        let commit = core.log.committed();
-        core.send(to, Body::Append(Append { prev, entries, commit }));
-        progress.on_sent_entries(count, bytes, &limits);
-        progress.on_sent_commit(commit);
-        true
     }
 
     /// Learns how far a member's log matches, or where it could match instead.
@@ -182,6 +190,7 @@ impl Leader {
 
     /// Probes where the logs may meet. With the member's term at its hint whole terms can be
     /// skipped: where this log's term is higher, the logs cannot match (paper, section 5.3, end).
+    #[cold]
     fn on_append_rejected<S: Storage>(
         &mut self,
         core: &mut Core<S>,
@@ -227,17 +236,18 @@ impl Leader {
             State::Snapshot { .. } => {}
             State::Replicate(_) => progress.free_inflights_up_to(index),
         }
+        let can_bump = progress.can_bump_commit(core.log.committed());
+        // What is committed already needs no count.
+        let may_commit = progress.match_index() > core.log.committed();
         let is_other = from != core.id();
-        if self.maybe_commit(core) {
+        if may_commit && self.maybe_commit(core) {
             self.broadcast_append(core);
-        } else if is_other
-            && self.progress(from).is_some_and(|p| p.can_bump_commit(core.log.committed()))
-        {
+        } else if is_other && can_bump {
             self.send_append(core, from);
         }
         if is_other {
             // The window may have room for several messages now.
-            while self.maybe_send_append(core, from, false) {}
+            self.send_entries(core, from);
         }
         self.finish_transfer(core, from);
     }
@@ -286,14 +296,76 @@ impl Leader {
 }
 
 impl<S: Storage> Core<S> {
-    /// The position before `next` and, unless the window is full, the entries from there on.
+    /// Notes what a member is to be sent when the next Ready is taken. Returns whether there is
+    /// something to send, as far as can be told without reading.
+    fn owe(&self, progress: &mut Progress, what: Owed) -> bool {
+        let lacks_nothing = progress.next_index() > self.log.last_index();
+        if progress.is_paused() || (what == Owed::Entries && lacks_nothing) {
+            return false;
+        }
+        progress.owe(what);
+        true
+    }
+
+    /// Sends an append or, where the log does not reach back far enough, a snapshot. Returns
+    /// whether something was sent. A read that fails is counted and tried again at the next
+    /// occasion: other members are not to suffer from it.
+    fn append_to(&mut self, to: NodeId, progress: &mut Progress, send_if_empty: bool) -> bool {
+        self.append_from(&mut None, to, progress, send_if_empty)
+    }
+
+    /// The same, where something may have been read for another member already.
+    fn append_from(
+        &mut self,
+        last_read: &mut Option<Read>,
+        to: NodeId,
+        progress: &mut Progress,
+        send_if_empty: bool,
+    ) -> bool {
+        let next = progress.next_index();
+        let lacks_nothing = next > self.log.last_index();
+        if progress.is_paused() || (lacks_nothing && !send_if_empty) {
+            return false;
+        }
+        let limits = self.settings.inflight;
+        let is_empty = lacks_nothing || progress.is_window_full(&limits);
+        let (prev, entries) = match last_read {
+            Some(read) if read.next == next && read.is_empty == is_empty => {
+                (read.prev, read.entries.clone())
+            }
+            _ => match self.read_for_append(next, is_empty) {
+                Ok((prev, entries)) => {
+                    let read = Read { next, is_empty, prev, entries: entries.clone() };
+                    *last_read = Some(read);
+                    (prev, entries)
+                }
+                Err(StorageError::Compacted) => return self.send_snapshot(to, progress),
+                Err(error) => {
+                    self.skip_send(to, error);
+                    return false;
+                }
+            },
+        };
+        if entries.is_empty() && !send_if_empty {
+            return false;
+        }
+        let count = entries.len() as u64;
+        let bytes = if limits.max_inflight_bytes == u64::MAX { 0 } else { entries.payload_bytes() };
+        let commit = self.log.committed();
+        self.send(to, Body::Append(Append { prev, entries, commit }));
+        progress.on_sent_entries(count, bytes, &limits);
+        progress.on_sent_commit(commit);
+        true
+    }
+
+    /// The position before `next` and, unless none are to be sent, the entries from there on.
     fn read_for_append(
         &mut self,
         next: Index,
-        window_full: bool,
+        is_empty: bool,
     ) -> Result<(Position, Entries), StorageError> {
         let prev = self.log.position_before(next)?;
-        let entries = if window_full {
+        let entries = if is_empty {
             Entries::new()
         } else {
             self.log.entries_from(next, self.settings.max_message_bytes)?
@@ -302,8 +374,18 @@ impl<S: Storage> Core<S> {
     }
 
     /// Counts and reports a message that is not sent because reading for it failed.
+    #[cold]
     pub(crate) fn skip_send(&mut self, to: NodeId, error: StorageError) {
         self.metrics.sends_skipped = self.metrics.sends_skipped.saturating_add(1);
         self.emit(|| Event::SendSkipped { to, error });
     }
+}
+
+/// What was read for an append.
+struct Read {
+    next: Index,
+    /// Whether it is to carry no entries.
+    is_empty: bool,
+    prev: Position,
+    entries: Entries,
 }

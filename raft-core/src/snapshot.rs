@@ -10,7 +10,7 @@ use crate::ids::NodeId;
 use crate::log::Storage;
 use crate::membership::Membership;
 use crate::message::{AppendResponse, Body};
-use crate::progress::State;
+use crate::progress::{Progress, State};
 use crate::role::{Leader, Raft};
 use crate::state::Snapshot;
 
@@ -24,20 +24,20 @@ pub enum SnapshotStatus {
     Failed = 1,
 }
 
-impl Leader {
+impl<S: Storage> Core<S> {
     /// Sends the latest snapshot, unless the member seems to be gone or there is none right now.
     /// Returns whether it was sent.
-    pub(crate) fn send_snapshot<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) -> bool {
-        let Some(progress) = self.progress_mut(to) else { return false };
+    #[cold]
+    pub(crate) fn send_snapshot(&mut self, to: NodeId, progress: &mut Progress) -> bool {
         // A snapshot is large: none for a member that does not answer.
         if !progress.is_recent_active() {
             return false;
         }
-        let snapshot = match core.log.snapshot() {
+        let snapshot = match self.log.snapshot() {
             Ok(snapshot) => snapshot,
             Err(StorageError::SnapshotTemporarilyUnavailable) => return false,
             Err(error) => {
-                core.skip_send(to, error);
+                self.skip_send(to, error);
                 return false;
             }
         };
@@ -46,18 +46,20 @@ impl Leader {
         // A member ignores a snapshot of a group that it is not in, and asking again and again
         // would not make the storage's any newer.
         if snapshot.is_empty() || leaves_out_receiver {
-            core.emit(|| Event::SnapshotMissing { to });
-            core.metrics.sends_skipped = core.metrics.sends_skipped.saturating_add(1);
+            self.emit(|| Event::SnapshotMissing { to });
+            self.metrics.sends_skipped = self.metrics.sends_skipped.saturating_add(1);
             return false;
         }
         let at = snapshot.position;
         progress.become_snapshot(at.index);
-        core.send(to, Body::Snapshot(snapshot));
-        core.metrics.snapshots_sent = core.metrics.snapshots_sent.saturating_add(1);
-        core.emit(|| Event::SnapshotSent { to, at });
+        self.send(to, Body::Snapshot(snapshot));
+        self.metrics.snapshots_sent = self.metrics.snapshots_sent.saturating_add(1);
+        self.emit(|| Event::SnapshotSent { to, at });
         true
     }
+}
 
+impl Leader {
     /// Goes on with a member whose snapshot has arrived, or not.
     pub(crate) fn on_snapshot_status(&mut self, member: NodeId, status: SnapshotStatus) {
         let Some(progress) = self.progress_mut(member) else { return };
@@ -76,6 +78,7 @@ impl Leader {
 
 impl<S: Storage> Raft<S> {
     /// Takes a snapshot in the place of the log if it is newer than what is committed here.
+    #[cold]
     pub(crate) fn on_snapshot(&mut self, from: NodeId, snapshot: Arc<Snapshot>) {
         self.restore(snapshot);
         // Restored or not, what is committed is all that is known to match: a tail beyond it may

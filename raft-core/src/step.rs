@@ -106,6 +106,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Answers a message of an earlier term where silence would leave its sender stuck.
+    #[cold]
     fn answer_stale(&mut self, from: NodeId, body: &Body) {
         let core = &mut self.core;
         match body {
@@ -169,6 +170,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// What a candidate or pre-candidate does: someone else who leads this term has won it.
+    #[cold]
     fn on_candidate(&mut self, from: NodeId, body: Body) -> Result<(), Error> {
         match body {
             Body::Append(_) | Body::Heartbeat(_) | Body::Snapshot(_) => {

@@ -30,6 +30,7 @@ impl<S: Storage> Raft<S> {
 
 impl<S: Storage> Core<S> {
     /// Passes the order on to the leader, in the name of the member that is to lead.
+    #[cold]
     pub(crate) fn forward_transfer(&mut self, transferee: NodeId) {
         if let Some(leader) = self.leader {
             let (term, body) = (self.term, Body::TransferLeader);
@@ -41,6 +42,7 @@ impl<S: Storage> Core<S> {
 impl Leader {
     /// Begins to hand over: at once if the target has the whole log, otherwise as soon as it has.
     /// Until then nothing is proposed; after an election timeout it is given up.
+    #[cold]
     pub(crate) fn on_transfer<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
         if core.membership.is_learner(to) || self.progress(to).is_none() {
             return;
@@ -71,6 +73,7 @@ impl Leader {
 
     /// From here on the target may win an election against everybody's lease, at once or, if the
     /// order is delayed, at any time in this term.
+    #[cold]
     fn order_to_campaign<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
         self.reads.give_up_lease();
         core.send(to, Body::TimeoutNow);

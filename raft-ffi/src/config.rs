@@ -94,8 +94,10 @@ pub struct raftcore_config {
     /// responses that come with the work, instead of advancing each Ready: see "Asynchronous
     /// storage writes". Default 0.
     pub async_storage_writes: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Whether a leader builds its appends when the Ready is taken: one for each member, with
+    /// everything that was proposed, acknowledged and committed meanwhile. 0 is etcd's way, where
+    /// every proposal and every commit makes a message of its own. Default 1.
+    pub coalesce_appends: u32,
 }
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -154,7 +156,7 @@ impl raftcore_config {
             step_down_on_removal: core.step_down_on_removal.into(),
             votes_wait_for_sync: core.votes_wait_for_sync.into(),
             async_storage_writes: core.async_storage_writes.into(),
-            reserved: 0,
+            coalesce_appends: core.coalesce_appends.into(),
         }
     }
 
@@ -187,9 +189,7 @@ impl raftcore_config {
         core.step_down_on_removal = switch(self.step_down_on_removal, "step_down_on_removal")?;
         core.votes_wait_for_sync = switch(self.votes_wait_for_sync, "votes_wait_for_sync")?;
         core.async_storage_writes = switch(self.async_storage_writes, "async_storage_writes")?;
-        if self.reserved != 0 {
-            return Err(Failure::number("reserved", self.reserved));
-        }
+        core.coalesce_appends = switch(self.coalesce_appends, "coalesce_appends")?;
         Ok(core)
     }
 }

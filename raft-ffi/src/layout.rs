@@ -77,7 +77,8 @@ fn layouts() -> Vec<Layout> {
             max_uncommitted_bytes, max_inflight_messages, max_inflight_bytes, max_pending_reads,
             election_timeout_ticks, heartbeat_interval_ticks, read_only, message_forms,
             check_quorum, pre_vote, forward_proposals, validate_conf_changes,
-            step_down_on_removal, votes_wait_for_sync, async_storage_writes, reserved,
+            step_down_on_removal, votes_wait_for_sync, async_storage_writes,
+            coalesce_appends,
         }
         raftcore_storage_callbacks {
             struct_size, user_data, initial_state, entries, term, first_index, last_index,

@@ -1,13 +1,12 @@
 //! A log in memory: what most applications use, filled from their own log at start.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use crate::entry::Entries;
 use crate::error::StorageError;
 use crate::ids::{Index, Position, Term};
 use crate::log::Storage;
+use crate::log::pieces::Pieces;
 use crate::ready::Ready;
 use crate::state::{ConfState, HardState, Snapshot};
 
@@ -37,15 +36,8 @@ pub struct MemoryStorage {
     snapshot: Snapshot,
     /// Where the log was compacted to: the entries follow this position.
     base: Position,
-    last: Index,
-    /// The entries after `base` in pieces as they came, none empty, without gaps between them.
-    pieces: VecDeque<Piece>,
-}
-
-#[derive(Clone, Debug)]
-struct Piece {
-    first: Index,
-    entries: Entries,
+    /// The entries after `base`.
+    pieces: Pieces,
 }
 
 impl MemoryStorage {
@@ -69,7 +61,9 @@ impl MemoryStorage {
         if let Some(snapshot) = &ready.snapshot {
             self.apply_snapshot(Snapshot::clone(snapshot))?;
         }
-        self.append(&ready.entries)?;
+        if !ready.entries.is_empty() {
+            self.append(&ready.entries)?;
+        }
         if let Some(hard_state) = ready.hard_state {
             self.hard_state = hard_state;
         }
@@ -96,12 +90,13 @@ impl MemoryStorage {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Ok(());
         };
-        if first.index > self.last.next() {
-            return Err(StorageError::Gap { expected: self.last.next(), got: first.index });
+        let (len, end) = (entries.len() as u64, self.pieces.end());
+        if first.index > end {
+            return Err(StorageError::Gap { expected: end, got: first.index });
         }
-        if last.index.since(first.index).saturating_add(1) != entries.len() as u64 {
+        if last.index.next().since(first.index) != len {
             return Err(StorageError::Gap {
-                expected: first.index.plus(entries.len() as u64).prev(),
+                expected: first.index.plus(len).prev(),
                 got: last.index,
             });
         }
@@ -110,10 +105,8 @@ impl MemoryStorage {
         }
         let new_first = first.index.max(self.base.index.next());
         let skip = new_first.since(first.index) as usize;
-        self.truncate_from(new_first);
-        let entries = if skip == 0 { entries.clone() } else { entries.part(skip, usize::MAX) };
-        self.last = last.index;
-        self.pieces.push_back(Piece { first: new_first, entries });
+        self.pieces.truncate_from(new_first);
+        self.pieces.push(if skip == 0 { entries.clone() } else { entries.part(skip, usize::MAX) });
         Ok(())
     }
 
@@ -125,9 +118,8 @@ impl MemoryStorage {
         if self.snapshot.index() != Index::ZERO && snapshot.index() <= self.snapshot.index() {
             return Err(StorageError::SnapshotOutOfDate);
         }
-        self.pieces.clear();
         self.base = snapshot.position;
-        self.last = snapshot.index();
+        self.pieces = Pieces::starting_at(snapshot.index().next());
         self.snapshot = snapshot;
         self.conf_state = None;
         Ok(())
@@ -170,18 +162,7 @@ impl MemoryStorage {
         }
         let term = self.term(index)?;
         self.base = Position { term, index };
-        while let Some(piece) = self.pieces.front_mut() {
-            let first_kept = index.next();
-            let drop = first_kept.since(piece.first);
-            if drop < piece.entries.len() as u64 {
-                if drop > 0 {
-                    piece.entries = piece.entries.part(drop as usize, usize::MAX);
-                    piece.first = first_kept;
-                }
-                break;
-            }
-            self.pieces.pop_front();
-        }
+        self.pieces.drop_before(index.next());
         Ok(())
     }
 
@@ -189,22 +170,6 @@ impl MemoryStorage {
     #[must_use]
     pub const fn hard_state(&self) -> HardState {
         self.hard_state
-    }
-
-    fn truncate_from(&mut self, from: Index) {
-        while let Some(piece) = self.pieces.back_mut() {
-            if piece.first < from {
-                piece.entries.truncate(from.since(piece.first) as usize);
-                break;
-            }
-            self.pieces.pop_back();
-        }
-        self.last = self.last.min(from.prev());
-    }
-
-    /// The number of the piece that holds this index.
-    fn piece_of(&self, index: Index) -> usize {
-        self.pieces.partition_point(|piece| piece.first <= index).saturating_sub(1)
     }
 }
 
@@ -218,21 +183,10 @@ impl Storage for MemoryStorage {
         if low <= self.base.index {
             return Err(StorageError::Compacted);
         }
-        if high > self.last.next() {
+        if high > self.pieces.end() {
             return Err(StorageError::Unavailable);
         }
-        let mut found = Entries::new();
-        let mut next = low;
-        for piece in self.pieces.range(self.piece_of(low).min(self.pieces.len())..) {
-            if next >= high {
-                break;
-            }
-            let from = next.since(piece.first) as usize;
-            let to = high.since(piece.first) as usize;
-            let part = piece.entries.part(from, to);
-            next = next.plus(part.len() as u64);
-            found.append(part);
-        }
+        let mut found = self.pieces.slice(low, high);
         found.limit_encoded_bytes(max_bytes);
         Ok(found)
     }
@@ -244,11 +198,7 @@ impl Storage for MemoryStorage {
         if index < self.base.index {
             return Err(StorageError::Compacted);
         }
-        self.pieces
-            .get(self.piece_of(index))
-            .and_then(|piece| piece.entries.get(index.since(piece.first) as usize))
-            .map(|entry| entry.term)
-            .ok_or(StorageError::Unavailable)
+        self.pieces.get(index).map(|entry| entry.term).ok_or(StorageError::Unavailable)
     }
 
     fn first_index(&self) -> Result<Index, StorageError> {
@@ -256,7 +206,7 @@ impl Storage for MemoryStorage {
     }
 
     fn last_index(&self) -> Result<Index, StorageError> {
-        Ok(self.last)
+        Ok(self.pieces.end().prev())
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {

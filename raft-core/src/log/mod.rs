@@ -6,6 +6,7 @@
 //! Terms are answered from memory (`terms`), so that only reading payloads can fail.
 
 mod memory;
+mod pieces;
 mod storage;
 mod terms;
 mod unstable;
@@ -95,11 +96,11 @@ impl<S: Storage> Log<S> {
     }
 
     /// The position of the last entry, or of the snapshot before an empty log.
-    pub(crate) fn last(&self) -> Position {
+    pub(crate) const fn last(&self) -> Position {
         self.terms.last()
     }
 
-    pub(crate) fn last_index(&self) -> Index {
+    pub(crate) const fn last_index(&self) -> Index {
         self.terms.last().index
     }
 
@@ -216,8 +217,8 @@ impl<S: Storage> Log<S> {
         high: Index,
         max_bytes: u64,
     ) -> Result<Entries, StorageError> {
-        let offset = self.unstable.offset;
-        if low >= offset {
+        let kept = self.unstable.first();
+        if low >= kept {
             let mut entries = self.unstable.slice(low, high);
             entries.limit_encoded_bytes(max_bytes);
             return Ok(entries);
@@ -225,14 +226,14 @@ impl<S: Storage> Log<S> {
         if low < self.first_index()? {
             return Err(StorageError::Compacted);
         }
-        let cut = high.min(offset);
+        let cut = high.min(kept);
         let mut entries = self.storage.entries(low, cut, max_bytes)?;
         self.check_read(&entries, low, cut)?;
         let bytes = if max_bytes == u64::MAX { 0 } else { entries.encoded_bytes() };
-        if high <= offset || (entries.len() as u64) < cut.since(low) || bytes >= max_bytes {
+        if high <= kept || (entries.len() as u64) < cut.since(low) || bytes >= max_bytes {
             return Ok(entries);
         }
-        let mut tail = self.unstable.slice(offset, high);
+        let mut tail = self.unstable.slice(kept, high);
         tail.limit_encoded_bytes(max_bytes.saturating_sub(bytes));
         // The limit lets at least one entry pass; here there is one already.
         if tail.len() > 1 || bytes.saturating_add(tail.encoded_bytes()) <= max_bytes {
@@ -295,13 +296,21 @@ impl<S: Storage> Log<S> {
         self.slice(self.applying.next(), self.max_appliable(allow_unstable).next(), budget)
     }
 
-    /// These entries are handed out to be applied.
-    pub(crate) fn accept_applying(&mut self, entries: &Entries, allow_unstable: bool) {
-        let Some(last) = entries.last() else { return };
+    /// These entries are handed out to be applied. Returns the size under which they count.
+    pub(crate) fn accept_applying(&mut self, entries: &Entries, allow_unstable: bool) -> u64 {
+        let Some(last) = entries.last() else { return 0 };
+        let bytes = self.applying_bytes_of(entries);
         self.applying = last.index;
-        self.applying_bytes = self.applying_bytes.saturating_add(entries.encoded_bytes());
+        self.applying_bytes = self.applying_bytes.saturating_add(bytes);
         self.applying_paused = self.applying_bytes >= self.max_applying_bytes
             || self.applying < self.max_appliable(allow_unstable);
+        bytes
+    }
+
+    /// The size under which these entries count while they are applied: nobody asks without a
+    /// limit.
+    pub(crate) fn applying_bytes_of(&self, entries: &Entries) -> u64 {
+        if self.max_applying_bytes == u64::MAX { 0 } else { entries.encoded_bytes() }
     }
 
     /// Everything up to `index` is applied; `bytes` of it were counted as handed out.
@@ -311,6 +320,7 @@ impl<S: Storage> Log<S> {
         self.applying = self.applying.max(self.applied);
         self.applying_bytes = self.applying_bytes.saturating_sub(bytes);
         self.applying_paused = self.applying_bytes >= self.max_applying_bytes;
+        self.unstable.release(self.applied);
     }
 
     pub(crate) fn has_next_unstable(&self) -> bool {
@@ -328,13 +338,17 @@ impl<S: Storage> Log<S> {
 
     /// Whether entries wait to be persisted, handed out or not.
     pub(crate) fn has_unstable(&self) -> bool {
-        !self.unstable.is_empty()
+        self.unstable.offset < self.unstable.end()
     }
 
     /// What is to be persisted next; handed out from now on.
     pub(crate) fn accept_unstable(&mut self) -> (Entries, Option<Arc<Snapshot>>) {
-        let entries = self.unstable.slice(self.unstable.in_progress, self.unstable.end());
         let snapshot = if self.has_next_snapshot() { self.unstable.snapshot.clone() } else { None };
+        let entries = if self.unstable.has_next() {
+            self.unstable.slice(self.unstable.in_progress, self.unstable.end())
+        } else {
+            Entries::new()
+        };
         self.unstable.accept();
         (entries, snapshot)
     }
@@ -381,6 +395,9 @@ impl<S: Storage> Log<S> {
         }
         if self.unstable.end() != self.last_index().next() {
             return Err("the tail does not end where the log ends");
+        }
+        if self.unstable.first() > self.unstable.offset {
+            return Err("entries that are not durable are not at hand");
         }
         if self.unstable.in_progress < self.unstable.offset
             || self.unstable.in_progress > self.unstable.end()

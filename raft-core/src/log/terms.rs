@@ -4,8 +4,6 @@
 //! runs. Knowing them makes every decision about terms (matching, voting, committing, finding
 //! where logs diverge) a look-up that cannot fail: the storage is read for payloads alone.
 
-use smallvec::SmallVec;
-
 use crate::error::StorageError;
 use crate::ids::{Index, Position, Term};
 use crate::log::Storage;
@@ -13,19 +11,18 @@ use crate::log::Storage;
 /// The terms of the indexes `base..=last`, as runs of equal terms.
 #[derive(Clone, Debug)]
 pub(super) struct TermRuns {
-    /// Where each run begins. Never empty; the first begins at `base`. Both the indexes and the
-    /// terms strictly increase.
-    runs: SmallVec<[Position; 2]>,
+    /// Where each earlier run begins; the first begins at `base`. Together with `run` both the
+    /// indexes and the terms strictly increase.
+    earlier: Vec<Position>,
+    /// Where the present run begins: nearly every question is about it.
+    run: Position,
     last: Index,
 }
 
 impl TermRuns {
     /// The terms of a log that is empty after this position.
-    pub(super) fn starting_at(base: Position) -> Self {
-        Self {
-            runs: SmallVec::from([base, Position::default()].get(..1).unwrap_or_default()),
-            last: base.index,
-        }
+    pub(super) const fn starting_at(base: Position) -> Self {
+        Self { earlier: Vec::new(), run: base, last: base.index }
     }
 
     /// Reads the terms of a stored log: a binary search for the end of each run, so that the
@@ -39,8 +36,8 @@ impl TermRuns {
         let mut runs = Self::starting_at(Position { term: storage.term(base)?, index: base });
         let mut at = base;
         let last_term = storage.term(last)?;
-        while runs.last_term() != last_term {
-            let term = runs.last_term();
+        while runs.run.term != last_term {
+            let term = runs.run.term;
             // The first index in (low, high] whose term differs.
             let (mut low, mut high) = (at, last);
             while high.since(low) > 1 {
@@ -51,8 +48,7 @@ impl TermRuns {
             if next.term <= term || next.term > last_term {
                 return Err(StorageError::Inconsistent { at: high });
             }
-            runs.last = high.prev();
-            runs.push(next);
+            runs.begin(next);
             at = high;
         }
         runs.last = last;
@@ -60,21 +56,25 @@ impl TermRuns {
     }
 
     /// The position of the last entry.
-    pub(super) fn last(&self) -> Position {
-        Position { term: self.last_term(), index: self.last }
+    pub(super) const fn last(&self) -> Position {
+        Position { term: self.run.term, index: self.last }
     }
 
     /// The index before the first one that is known.
     pub(super) fn base(&self) -> Index {
-        self.runs.first().map_or(Index::ZERO, |run| run.index)
+        self.earlier.first().unwrap_or(&self.run).index
     }
 
     /// The term at this index, if it is in `base..=last`.
+    #[inline]
     pub(super) fn term(&self, index: Index) -> Option<Term> {
         if index > self.last {
-            return None;
+            None
+        } else if index >= self.run.index {
+            Some(self.run.term)
+        } else {
+            self.earlier.iter().rev().find(|run| run.index <= index).map(|run| run.term)
         }
-        self.runs.iter().rev().find(|run| run.index <= index).map(|run| run.term)
     }
 
     /// The highest index at or below `index` whose term is at most `term`, with its term.
@@ -85,7 +85,7 @@ impl TermRuns {
             return (index, Term::ZERO);
         }
         let mut upper = index;
-        for run in self.runs.iter().rev() {
+        for run in std::iter::once(&self.run).chain(self.earlier.iter().rev()) {
             if run.index <= upper {
                 if run.term <= term {
                     return (upper, run.term);
@@ -97,44 +97,51 @@ impl TermRuns {
     }
 
     /// Adds the next entry.
+    #[inline]
     pub(super) fn push(&mut self, at: Position) {
-        debug_assert_eq!(at.index, self.last.next(), "a log has no gaps");
-        debug_assert!(at.term >= self.last_term(), "terms never fall along a log");
-        if at.term != self.last_term() {
-            self.runs.push(at);
-        }
-        self.last = at.index;
+        self.push_many(at.term, 1);
+        debug_assert_eq!(at.index, self.last, "a log has no gaps");
     }
 
     /// Adds `count` entries of one term.
+    #[inline]
     pub(super) fn push_many(&mut self, term: Term, count: u64) {
-        if count > 0 {
-            self.push(Position { term, index: self.last.next() });
-            self.last = self.last.plus(count.saturating_sub(1));
+        debug_assert!(term >= self.run.term, "terms never fall along a log");
+        if term != self.run.term && count > 0 {
+            self.begin(Position { term, index: self.last.next() });
         }
+        self.last = self.last.plus(count);
     }
 
     /// Forgets the entries from this index on.
     pub(super) fn truncate_from(&mut self, from: Index) {
         debug_assert!(from > self.base(), "the base is never truncated");
         self.last = self.last.min(from.prev());
-        while self.runs.len() > 1 && self.runs.last().is_some_and(|run| run.index > self.last) {
-            self.runs.pop();
+        while self.run.index > self.last
+            && let Some(run) = self.earlier.pop()
+        {
+            self.run = run;
         }
     }
 
     /// Forgets what lies before this index, which becomes the base.
     pub(super) fn compact_to(&mut self, base: Index) {
         debug_assert!(base <= self.last);
-        let dead = self.runs.iter().take_while(|run| run.index <= base).count().saturating_sub(1);
-        self.runs.drain(..dead);
-        if let Some(first) = self.runs.first_mut() {
+        if self.run.index <= base {
+            self.earlier.clear();
+            self.run.index = base;
+            return;
+        }
+        let kept = self.earlier.partition_point(|run| run.index <= base);
+        self.earlier.drain(..kept.saturating_sub(1));
+        if let Some(first) = self.earlier.first_mut() {
             first.index = first.index.max(base);
         }
     }
 
-    fn last_term(&self) -> Term {
-        self.runs.last().map_or(Term::ZERO, |run| run.term)
+    fn begin(&mut self, run: Position) {
+        self.earlier.push(self.run);
+        self.run = run;
     }
 }
 

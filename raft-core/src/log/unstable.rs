@@ -1,15 +1,23 @@
-//! The tail of the log that is not known to be durable, and a snapshot that is being restored.
+//! The end of the log that is kept in memory: what is not known to be durable, what is not applied
+//! yet, and a snapshot that is being restored.
 
 use std::sync::Arc;
 
+use super::pieces::Pieces;
 use crate::entry::{Entries, Entry};
 use crate::ids::Index;
 use crate::state::Snapshot;
 
-/// Entries from `offset` on, and perhaps a snapshot right before them.
+/// So many pieces are kept of what is durable and not applied; an application that lags behind
+/// further reads its storage. A piece is what came in one message, or was proposed between two
+/// Readies.
+const MAX_KEPT_PIECES: usize = 64;
+
+/// The entries from `offset` on, which are not known to be durable, and some before them, which
+/// are: those that wait to be applied are still at hand, so that the storage need not be read.
 ///
-/// Invariant: `offset <= in_progress <= offset + len`. What lies before `in_progress` was handed
-/// out in a Ready and is on its way to the disk.
+/// Invariant: `kept.first() <= offset <= in_progress <= end`. What lies before `in_progress` was
+/// handed out in a Ready and is on its way to the disk, or there already.
 #[derive(Debug)]
 pub(super) struct Unstable {
     pub(super) snapshot: Option<Arc<Snapshot>>,
@@ -17,7 +25,7 @@ pub(super) struct Unstable {
     pub(super) snapshot_in_progress: bool,
     pub(super) offset: Index,
     pub(super) in_progress: Index,
-    sealed: Entries,
+    kept: Pieces,
     /// Entries that this node proposed itself and nobody has seen yet. They become one block when
     /// somebody asks for them, so that proposals that come one by one share it.
     open: Vec<Entry>,
@@ -25,30 +33,30 @@ pub(super) struct Unstable {
 
 impl Unstable {
     /// An empty tail that begins at this index.
-    pub(super) fn starting_at(offset: Index) -> Self {
+    pub(super) const fn starting_at(offset: Index) -> Self {
         Self {
             snapshot: None,
             snapshot_in_progress: false,
             offset,
             in_progress: offset,
-            sealed: Entries::new(),
+            kept: Pieces::starting_at(offset),
             open: Vec::new(),
         }
     }
 
-    /// The index after the last entry.
-    pub(super) fn end(&self) -> Index {
-        self.offset.plus(self.sealed.len() as u64).plus(self.open.len() as u64)
+    /// The index of the first entry that is at hand.
+    pub(super) fn first(&self) -> Index {
+        self.kept.first()
     }
 
-    /// Whether there are no entries.
-    pub(super) fn is_empty(&self) -> bool {
-        self.sealed.is_empty() && self.open.is_empty()
+    /// The index after the last entry.
+    pub(super) const fn end(&self) -> Index {
+        self.kept.end().plus(self.open.len() as u64)
     }
 
     /// Whether there are entries that were not handed out.
-    pub(super) fn has_next(&self) -> bool {
-        self.in_progress < self.end()
+    pub(super) const fn has_next(&self) -> bool {
+        self.in_progress.0 < self.end().0
     }
 
     /// Adds an entry of this node's own.
@@ -60,36 +68,41 @@ impl Unstable {
     /// Puts a leader's entries in the place of everything from their first index on.
     pub(super) fn replace_from(&mut self, first: Index, entries: Entries) {
         self.seal();
-        if first <= self.offset {
-            // The storage's own tail is overwritten too, once this is persisted.
-            self.offset = first;
-            self.in_progress = first;
-            self.sealed = entries;
-        } else {
-            self.sealed.truncate(first.since(self.offset) as usize);
-            self.sealed.append(entries);
-            self.in_progress = self.in_progress.min(first);
-        }
+        self.kept.truncate_from(first);
+        self.kept.push(entries);
+        // Perhaps the storage's own tail is overwritten too, once this is persisted.
+        self.offset = self.offset.min(first);
+        self.in_progress = self.in_progress.min(first);
     }
 
-    /// The entries `[low, high)`, which must lie inside.
+    /// The entries `[low, high)`, which must be at hand.
+    #[inline]
     pub(super) fn slice(&mut self, low: Index, high: Index) -> Entries {
-        debug_assert!(self.offset <= low && low <= high && high <= self.end());
+        debug_assert!(self.first() <= low && low <= high && high <= self.end());
         self.seal();
-        self.sealed.part(low.since(self.offset) as usize, high.since(self.offset) as usize)
+        self.kept.slice(low, high)
     }
 
-    /// Forgets the entries up to this index, which are durable now.
+    /// The entries up to this index are durable now.
+    #[inline]
     pub(super) fn stable_to(&mut self, index: Index) {
         self.seal();
-        let done = index.next().since(self.offset) as usize;
-        self.sealed = if done >= self.sealed.len() {
-            Entries::new()
-        } else {
-            self.sealed.part(done, usize::MAX)
-        };
         self.offset = index.next();
         self.in_progress = self.in_progress.max(self.offset);
+        self.limit_kept();
+    }
+
+    /// Forgets what is durable and applied.
+    #[inline]
+    pub(super) fn release(&mut self, applied: Index) {
+        self.kept.drop_pieces_before(applied.next().min(self.offset));
+    }
+
+    /// Of what waits to be applied, forgets what is durable and too much to be kept.
+    fn limit_kept(&mut self) {
+        while self.kept.count() > MAX_KEPT_PIECES && self.kept.end_of_first() <= self.offset {
+            self.kept.drop_first_piece();
+        }
     }
 
     /// Forgets the snapshot at this index, which is durable now.
@@ -112,7 +125,10 @@ impl Unstable {
         self.snapshot = Some(snapshot);
     }
 
+    #[inline]
     fn seal(&mut self) {
-        self.sealed.push_block(&mut self.open);
+        if !self.open.is_empty() {
+            self.kept.push(Entries::seal(&mut self.open));
+        }
     }
 }

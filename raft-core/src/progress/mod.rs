@@ -55,6 +55,16 @@ impl State {
     }
 }
 
+/// What a member is to be sent when the next Ready is taken, where appends are coalesced.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Owed {
+    Nothing,
+    /// What it lacks, if it lacks something.
+    Entries,
+    /// An append in any case: it carries the commit index.
+    Append,
+}
+
 /// What the leader knows of one member (paper, figure 2: "volatile state on leaders").
 ///
 /// A leader has one for itself too, always replicating and acknowledged by its own storage.
@@ -76,6 +86,7 @@ pub struct Progress {
     /// Whether appends wait for an answer: the probe is out, or the window was full. A heartbeat
     /// response clears it, so that a lost append cannot stop the flow for ever.
     paused: bool,
+    owed: Owed,
 }
 
 impl Progress {
@@ -90,6 +101,7 @@ impl Progress {
             state: State::Probe,
             recent_active: false,
             paused: false,
+            owed: Owed::Nothing,
         }
     }
 
@@ -141,6 +153,16 @@ impl Progress {
     #[must_use]
     pub fn can_bump_commit(&self, commit: Index) -> bool {
         commit > self.sent_commit && self.sent_commit < self.next.prev()
+    }
+
+    /// The next Ready sends at least this.
+    pub(crate) fn owe(&mut self, what: Owed) {
+        self.owed = self.owed.max(what);
+    }
+
+    /// What the Ready that is being made sends.
+    pub(crate) fn take_owed(&mut self) -> Owed {
+        std::mem::replace(&mut self.owed, Owed::Nothing)
     }
 
     /// Probes the member from the entry after its match index; or, if a snapshot was pending,

@@ -87,7 +87,14 @@ impl DerefMut for Ready {
 }
 
 impl Ready {
+    /// The first one of a node. Once there is one, it is used again and again.
+    #[cold]
+    pub(crate) fn fresh() -> Self {
+        Self::default()
+    }
+
     /// Empties it for the next use; the buffers stay.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         let contents = &mut *self.0;
         contents.soft_state = None;
@@ -104,6 +111,14 @@ impl Ready {
 }
 
 impl ReadyContents {
+    /// Lets the messages from this place on wait for the sync. What was sent later waits too: the
+    /// order of messages stays what it was.
+    #[cold]
+    pub(crate) fn hold_back_from(&mut self, first: usize) {
+        let late = self.messages.drain(first.min(self.messages.len())..);
+        self.messages_after_sync.splice(..0, late);
+    }
+
     /// Which Ready of its node this is, counted from one.
     #[must_use]
     pub const fn number(&self) -> u64 {

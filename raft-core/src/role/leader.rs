@@ -7,11 +7,16 @@ use crate::membership::Membership;
 use crate::progress::Progress;
 use crate::read_index::ReadQueue;
 
+/// Up to so many members are looked through one by one.
+const FEW_MEMBERS: usize = 16;
+
 /// The state of a leader. It ends with its leadership.
 #[derive(Debug)]
 pub(crate) struct Leader {
     /// One for each member, this node included, sorted by id.
-    members: Vec<(NodeId, Progress)>,
+    pub(crate) members: Vec<(NodeId, Progress)>,
+    /// Whether somebody is owed an append when the next Ready is taken.
+    pub(crate) owes: bool,
     pub(crate) heartbeat_elapsed: u32,
     /// To whom leadership is being handed over.
     pub(crate) transferee: Option<NodeId>,
@@ -39,6 +44,7 @@ impl Leader {
         };
         Self {
             members: core.membership.members().map(progress).collect(),
+            owes: false,
             heartbeat_elapsed: 0,
             transferee: None,
             // There may be a change in the tail, or not: waiting until the tail is applied is
@@ -50,13 +56,28 @@ impl Leader {
     }
 
     pub(crate) fn progress(&self, id: NodeId) -> Option<&Progress> {
-        let at = self.members.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        self.members.get(at).map(|(_, progress)| progress)
+        let place = self.place_of(id)?;
+        self.members.get(place).map(|(_, progress)| progress)
     }
 
     pub(crate) fn progress_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
-        let at = self.members.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        self.members.get_mut(at).map(|(_, progress)| progress)
+        let place = self.place_of(id)?;
+        self.members.get_mut(place).map(|(_, progress)| progress)
+    }
+
+    /// A member's progress, and the mark that somebody is owed something.
+    pub(crate) fn progress_and_owes(&mut self, id: NodeId) -> Option<(&mut Progress, &mut bool)> {
+        let place = self.place_of(id)?;
+        self.members.get_mut(place).map(|(_, progress)| (progress, &mut self.owes))
+    }
+
+    fn place_of(&self, id: NodeId) -> Option<usize> {
+        // Looking at each of a few is quicker than a search.
+        if self.members.len() <= FEW_MEMBERS {
+            self.members.iter().position(|(member, _)| *member == id)
+        } else {
+            self.members.binary_search_by_key(&id, |(member, _)| *member).ok()
+        }
     }
 
     pub(crate) fn members(&self) -> &[(NodeId, Progress)] {
@@ -65,12 +86,6 @@ impl Leader {
 
     pub(crate) fn members_mut(&mut self) -> impl Iterator<Item = &mut (NodeId, Progress)> {
         self.members.iter_mut()
-    }
-
-    /// The member at this place of the list, unless it is `own`. Lets a caller walk over the
-    /// others while it changes this leader.
-    pub(crate) fn other_at(&self, place: usize, own: NodeId) -> Option<NodeId> {
-        self.members.get(place).map(|(id, _)| *id).filter(|id| *id != own)
     }
 
     /// Forgets what it knows of a member.

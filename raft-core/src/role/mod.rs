@@ -14,7 +14,6 @@ use crate::entry::EntryKind;
 use crate::event::Event;
 use crate::ids::{NodeId, Term};
 use crate::log::Storage;
-use crate::message::{AppendResponse, Body};
 use crate::state::RoleKind;
 
 /// What a node is, with the state that only this role has.
@@ -53,6 +52,7 @@ pub(crate) struct Raft<S> {
 
 impl<S: Storage> Raft<S> {
     /// Follows in this term, a leader if one is known.
+    #[cold]
     pub(crate) fn become_follower(&mut self, term: Term, leader: Option<NodeId>) {
         self.core.reset(term);
         self.core.leader = leader;
@@ -92,6 +92,6 @@ impl<S: Storage> Raft<S> {
         core.emit(|| Event::BecameLeader { term });
         self.role = Role::Leader(Box::new(Leader::new(core)));
         let index = core.log.append_own(term, EntryKind::Normal, bytes::Bytes::new());
-        core.send(id, Body::AppendResponse(AppendResponse { index, rejection: None }));
+        core.acknowledge_own(index);
     }
 }

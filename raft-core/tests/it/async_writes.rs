@@ -212,13 +212,12 @@ fn a_write_whose_end_was_overwritten_in_its_own_term_acknowledges_nothing() {
     assert_eq!(node.applies.front().map(|work| work.entries.len()), Some(2));
 }
 
-/// How many entries the node keeps because it does not know them to be durable.
-fn unstable(member: &Member) -> usize {
+/// How many entries the node does not know to be durable.
+fn unstable(member: &Member) -> u64 {
     let log = format!("{:?}", member.node);
-    let from = log.find("unstable: Unstable").expect("the debug form of the tail");
-    let tail = &log[from..];
-    let end = tail.find("committed:").unwrap_or(tail.len());
-    tail[..end].matches("Entry {").count()
+    let (_, offset) = log.split_once("offset: Index(").expect("the debug form of the tail");
+    let (offset, _) = offset.split_once(')').expect("a number");
+    member.node.last_position().index.0 + 1 - offset.parse::<u64>().expect("a number")
 }
 
 #[test]

@@ -25,8 +25,12 @@ fn appended(sent: &[Message], to: u64) -> Vec<(u64, u64)> {
     .collect()
 }
 
+/// A leader whose proposals make a message each, so that the window can be filled one by one.
 fn leader_with(change: impl FnOnce(&mut Config)) -> Member {
-    let mut leader = Member::with(1, &[1, 2, 3], change);
+    let mut leader = Member::with(1, &[1, 2, 3], |config| {
+        config.coalesce_appends = false;
+        change(config);
+    });
     leader.lead_all();
     leader
 }
@@ -92,7 +96,7 @@ fn the_status_tells_a_full_window() {
 
 #[test]
 fn a_probe_is_one_append_until_it_is_answered() {
-    let mut leader = Member::new(1, &[1, 2, 3]);
+    let mut leader = Member::with(1, &[1, 2, 3], |config| config.coalesce_appends = false);
     leader.become_leader();
     for _ in 0..3 {
         leader.propose("x").unwrap();

@@ -7,6 +7,7 @@ mod support;
 
 mod async_writes;
 mod bootstrap;
+mod coalescing;
 mod election;
 mod flow;
 mod hostile;

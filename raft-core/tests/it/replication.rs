@@ -104,6 +104,7 @@ fn a_rejection_says_nothing_about_what_matches() {
     let mut leader = Member::with_log(1, &[1, 2, 3], &[1, 1, 1], 0);
     leader.become_leader();
     leader.step(rejected(2, 1, 2, 3, (2, 1))).unwrap();
+    leader.drain();
     assert_eq!((leader.match_of(2), leader.next_of(2)), (0, 3));
     // The sender is alive, and that is all (mistake 16).
     assert_eq!(leader.progress_of(2), "StateProbe match=0 next=3 paused");

@@ -307,6 +307,7 @@ fn a_snapshot_that_cannot_be_read_is_skipped_and_counted() {
     assert_eq!(leader.metrics().sends_skipped, 1);
     leader.storage().mend();
     leader.step(heartbeat_response(3, 1, 2, b"")).unwrap();
+    leader.drain();
     assert_eq!(leader.metrics().snapshots_sent, 1);
 }
 

@@ -20,6 +20,7 @@ fn plain_config() -> Config {
     config.pre_vote = false;
     config.step_down_on_removal = false;
     config.votes_wait_for_sync = false;
+    config.coalesce_appends = false;
     config
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use raftcore::{Config, Index, ReadOnly};
 
 /// All settings; what has no name here has its default in every schedule.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "election_timeout_ticks",
     "heartbeat_interval_ticks",
     "applied",
@@ -23,6 +23,7 @@ const NAMES: [&str; 17] = [
     "validate_conf_changes",
     "step_down_on_removal",
     "votes_wait_for_sync",
+    "coalesce_appends",
 ];
 
 pub(super) fn show(config: &Config) -> String {
@@ -51,7 +52,8 @@ fn get(config: &Config, name: &str) -> u64 {
         "forward_proposals" => config.forward_proposals.into(),
         "validate_conf_changes" => config.validate_conf_changes.into(),
         "step_down_on_removal" => config.step_down_on_removal.into(),
-        _ => config.votes_wait_for_sync.into(),
+        "votes_wait_for_sync" => config.votes_wait_for_sync.into(),
+        _ => config.coalesce_appends.into(),
     }
 }
 
@@ -95,6 +97,7 @@ fn set(config: &mut Config, name: &str, value: u64) -> Option<()> {
         "validate_conf_changes" => config.validate_conf_changes = flag,
         "step_down_on_removal" => config.step_down_on_removal = flag,
         "votes_wait_for_sync" => config.votes_wait_for_sync = flag,
+        "coalesce_appends" => config.coalesce_appends = flag,
         _ => return None,
     }
     Some(())
