@@ -62,6 +62,10 @@ type Config struct {
 	// it, as in upstream, a candidate that dies before its write can come back and count a vote
 	// that was given to a longer log.
 	VotesWaitForSync bool
+	// CoalesceAppends has a leader build its appends when the Ready is taken: one for each member,
+	// with everything that was proposed, acknowledged and committed meanwhile. Without it, as in
+	// upstream, every proposal and every commit makes a message of its own.
+	CoalesceAppends bool
 	// VerifiedLease makes reads by ReadOnlyLeaseBased linearizable as long as no two members'
 	// ticks differ by more than a tenth in length. Without it, as in upstream, such reads can be
 	// stale under any clocks.
@@ -137,5 +141,6 @@ func (c *Config) toLibrary() capi.Config {
 		PreVote: c.PreVote, ForwardProposals: !c.DisableProposalForwarding,
 		ValidateConfChanges: !c.DisableConfChangeValidation,
 		StepDownOnRemoval:   c.StepDownOnRemoval, VotesWaitForSync: c.VotesWaitForSync,
+		CoalesceAppends: c.CoalesceAppends,
 	}
 }

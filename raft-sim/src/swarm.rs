@@ -281,6 +281,7 @@ fn configs(r: &mut Random, election_ticks: u64, leases: bool) -> Vec<Config> {
     let uncommitted_bytes = r.pick(&[0, 0, 0, 100]);
     let forwards = switched(r);
     let steps_down = r.chance(800);
+    let coalesces = switched(r);
     let member = |slot: usize| {
         let mut config = Config::new(slot as u64 + 1, r.next());
         config.election_timeout_ticks = election_ticks as u32;
@@ -295,6 +296,7 @@ fn configs(r: &mut Random, election_ticks: u64, leases: bool) -> Vec<Config> {
         config.pre_vote = pre_vote(r);
         config.forward_proposals = forwards(r);
         config.step_down_on_removal = steps_down;
+        config.coalesce_appends = coalesces(r);
         if leases {
             config.read_only = ReadOnly::LeaseBased;
         }

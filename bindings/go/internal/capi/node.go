@@ -25,7 +25,7 @@ type Config struct {
 	ReadOnly                                            int32
 	CheckQuorum, PreVote, ForwardProposals              bool
 	ValidateConfChanges, StepDownOnRemoval, AsyncWrites bool
-	VotesWaitForSync                                    bool
+	VotesWaitForSync, CoalesceAppends                   bool
 }
 
 // Node is a raftcore_node and what its wrapper remembers. Its methods may be called from any
@@ -108,6 +108,7 @@ func (c *Config) toC(e *C.raftcore_error) (*C.raftcore_config, error) {
 	config.validate_conf_changes = flag(c.ValidateConfChanges)
 	config.step_down_on_removal = flag(c.StepDownOnRemoval)
 	config.votes_wait_for_sync = flag(c.VotesWaitForSync)
+	config.coalesce_appends = flag(c.CoalesceAppends)
 	config.async_storage_writes = flag(c.AsyncWrites)
 	return config, nil
 }
