@@ -129,6 +129,34 @@ fn a_ready_that_cannot_be_read_is_asked_for_again() {
 }
 
 #[test]
+fn what_was_just_written_is_applied_without_reading_it_back() {
+    let mut leader = leader();
+    leader.storage().break_down(Call::Entries);
+    for payload in ["a", "b", "c"] {
+        leader.propose(payload).unwrap();
+        leader.drain();
+    }
+    leader.acknowledge(2);
+    leader.drain();
+    assert_eq!(leader.payloads().len(), 6, "three older ones and these");
+}
+
+#[test]
+fn who_lags_far_behind_reads_its_storage() {
+    let mut leader = leader();
+    for _ in 0..100 {
+        leader.propose("x").unwrap();
+        leader.drain();
+    }
+    leader.storage().break_down(Call::Entries);
+    leader.step(accepted(2, 1, 2, 104)).unwrap();
+    assert_eq!(leader.node.ready(), Err(Error::Storage(failure())));
+    leader.storage().mend();
+    leader.drain();
+    assert_eq!(leader.payloads().len(), 103);
+}
+
+#[test]
 fn a_storage_that_returns_something_else_is_caught() {
     type Change = fn(Vec<raftcore::Entry>) -> Vec<raftcore::Entry>;
     let lies: [(Change, u64); 6] = [
