@@ -25,24 +25,17 @@ SHORT = [
     ("commit an entry, 1 at a time", "W1", "batch=1", "cpu_ns_per_entry"),
     ("16 in one call", "W1", "batch=16", "cpu_ns_per_entry"),
     ("16 in 16 calls", "W1", "batch=16 mode=each", "cpu_ns_per_entry"),
-    ("256 in one call", "W1", "batch=256", "cpu_ns_per_entry"),
-    ("16 in one call, encoded", "W2", "batch=16", "cpu_ns_per_entry"),
     ("one member alone", "W4", "batch=1", "cpu_ns_per_entry"),
     ("a linearizable read, 16 at a time", "W8", "batch=16", "cpu_ns_per_read"),
-    ("an idle tick, cold", "W3", "groups=10000", "cpu_ns_per_cold_tick"),
-    ("an idle member, bytes", "W3", "groups=10000", "rss_bytes_per_node"),
 ]
-SHORT_NAMES = ["raftcore", "c-raft", "c-raft-late", "raft-rs", "etcd-raft"]
+SHORT_NAMES = ["raftcore", "c-raft", "raft-rs", "etcd-raft"]
 MARKS = re.compile(r"(<!-- bench -->\n).*?(<!-- end of bench -->\n)", re.DOTALL)
 
 
 def short_table(rows):
-    names = [name for name in SHORT_NAMES if name != "c-raft-late"]
-    lines = []
+    names, lines = SHORT_NAMES, []
     for title, workload, variant, metric in SHORT:
         found = report.pick(rows, workload, variant, metric)
-        if workload == "W3":  # idle, both forms of C raft are the same
-            found["c-raft"] = found.get("c-raft-late")
         lines.append([title, *(report.number(found[n]["median"]) if found.get(n) else "–"
                                for n in names)])
     return "\n".join(report.grid(["CPU ns", *names], lines)) + "\n"
