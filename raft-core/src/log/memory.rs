@@ -113,9 +113,10 @@ impl MemoryStorage {
     /// Puts a snapshot in the place of the whole log.
     ///
     /// # Errors
-    /// [`StorageError::SnapshotOutOfDate`] when a snapshot as new is stored already.
+    /// [`StorageError::SnapshotOutOfDate`] when a snapshot as new is stored already, or when this
+    /// one contains nothing.
     pub fn apply_snapshot(&mut self, snapshot: Snapshot) -> Result<(), StorageError> {
-        if self.snapshot.index() != Index::ZERO && snapshot.index() <= self.snapshot.index() {
+        if snapshot.index() <= self.snapshot.index() {
             return Err(StorageError::SnapshotOutOfDate);
         }
         self.base = snapshot.position;
@@ -275,6 +276,8 @@ mod tests {
         assert_eq!(made.position, Position { term: Term(2), index: Index(5) });
         assert_eq!(log(&storage).len(), 6);
         assert_eq!(storage.apply_snapshot(made), Err(StorageError::SnapshotOutOfDate));
+        let nothing = MemoryStorage::new().apply_snapshot(Snapshot::default());
+        assert_eq!(nothing, Err(StorageError::SnapshotOutOfDate));
         let newer = Snapshot {
             position: Position { term: Term(7), index: Index(9) },
             ..Snapshot::default()
