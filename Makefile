@@ -1,6 +1,6 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c lib install uninstall test check conformance scenario sim soak explore fuzz \
+.PHONY: help demo kv-c kv-go lib install uninstall test check conformance scenario sim soak explore fuzz \
 	mutants mutants-all coverage bench bench-check bench-baseline flames header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
@@ -19,6 +19,11 @@ kv-c: ## build the key-value service in C, as target/kv-c/kv-c
 	@rm -f $(KV_C) # the library may be new: link again
 	$(MAKE) --silent -C examples/kv-c BUILD=../../target/kv-c RAFTCORE_CFLAGS=-I../../include \
 		RAFTCORE_LIBS="../../target/release/libraftcore.a -lpthread -ldl -lm"
+
+kv-go: lib ## build the key-value service in Go, as target/kv-go/kv-go
+	PREFIX=$(CURDIR)/target/go/prefix tools/install
+	eval "$$(bindings/go/run env)" && cd examples/kv-go && go vet ./... && \
+		go build -tags raftcore_static -o $(CURDIR)/target/kv-go/kv-go .
 
 lib: ## build the C library, shared and static, in target/release
 	cargo build --release --locked -p raftcore-ffi

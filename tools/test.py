@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
 KV_C = "target/kv-c/kv-c"
 KV_PYTHON = "target/python-env/bin/python examples/kv-python/main.py"
+KV_GO = "target/kv-go/kv-go"
+BAD_INPUT = "python3 tests/demo/bad_input.py"
 TAIL_LINES = 60
 # A minute of the simulator: seeds that once found something, then fresh ones; the first line of its
 # log says which.
@@ -62,6 +64,8 @@ PARTS = [
                     "benches/bench.py --smoke --only raftcore,raftcore-c",
                     "make bench-check"], None),
     ("go", 30, ["bindings/go/run"], None),
+    ("kv-go", 20, ["make kv-go kv-c", f"KV_BINARY=$PWD/{KV_GO} {BAD_INPUT} Clients Peers Patience",
+                   f"python3 examples/demo/demo.py --binary {KV_GO} --binary {KV_C}"], None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
     ("demo", 20, ["make demo"], None),
     ("mixed", 20, ["make kv-c", "tools/python-env",
