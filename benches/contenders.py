@@ -75,6 +75,24 @@ class Go(Build):
         run("go", "build", "-o", str(self.path), ".", cwd=HERE / "go" / self.path.name)
 
 
+class Python(Build):
+    """A program in `python/`, with the package of this tree and the peers of its language."""
+
+    @classmethod
+    def of(cls, name):
+        return cls(OUT / "python" / name, [])
+
+    def make(self):
+        python = ROOT / "target" / "python-env" / "bin" / "python"
+        script = HERE / "python" / f"{self.path.name.replace('-', '_')}.py"
+        run(str(ROOT / "tools" / "python-env"))
+        run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+            "-r", str(HERE / "python" / "requirements.txt"))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(f'#!/bin/sh\nexec "{python}" "{script}" "$@"\n')
+        self.path.chmod(0o755)
+
+
 @dataclass(frozen=True)
 class Contender:
     """Its name in the report, its program, what it is called with besides, and what it can do."""
@@ -109,6 +127,10 @@ CONTENDERS = [
     Contender("etcd-raft-3.6", "go.etcd.io/raft/v3 3.6.0", Go.of("etcd36")),
     Contender("c-raft", "libraft 0.15, a heartbeat after each batch: like for like", C_RAFT,
               ("flush=1",), frozenset(["W1", "W4"])),
+    Contender("raftcore-python", "the package raftcore on CPython, messages as bytes",
+              Python.of("raftcore-python"), workloads=frozenset(["W2", "W4"])),
+    Contender("pysyncobj", "PySyncObj 0.3.17 on CPython, over the loopback",
+              Python.of("pysyncobj-bench"), workloads=frozenset(["W2"])),
     Contender("c-raft-late", "libraft 0.15, followers hear of a commit with the next append",
               C_RAFT, (), frozenset(["W1", "W3"])),
 ]
