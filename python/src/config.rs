@@ -177,6 +177,8 @@ config! {
     validate_conf_changes: bool = true,
     /// Whether a leader that is removed or demoted steps down when it applies the change.
     step_down_on_removal: bool = false,
+    /// Whether a leader builds its appends when the Ready is taken, one for each member.
+    coalesce_appends: bool = true,
     /// Whether requests for votes wait until what they speak of is durable.
     votes_wait_for_sync: bool = true,
 }
