@@ -6,8 +6,8 @@ use raftcore::{
 };
 
 use crate::support::{
-    Group, Member, accepted, append, fingerprint, heartbeat, id, install, snapshot, stored_terms,
-    text, texts, vote, voters,
+    Group, Member, accepted, append, at, fingerprint, heartbeat, id, install, snapshot,
+    stored_terms, text, texts, vote, voters,
 };
 
 fn with_threads(config: &mut Config) {
@@ -32,6 +32,26 @@ fn leader() -> Member {
 /// The work that waits for the append thread, in the text form of the scenarios.
 fn append_work(member: &Member) -> Vec<String> {
     member.appends.iter().map(|work| describe::message(&work.to_flat())).collect()
+}
+
+#[test]
+fn what_is_being_applied_holds_back_more_than_the_limit() {
+    let mut node = Member::with(1, &[1, 2, 3], |config| {
+        with_threads(config);
+        config.max_committed_bytes_per_ready = 5;
+    });
+    node.manual = true;
+    for index in 1..=2 {
+        let last = at((index > 1).into(), index - 1);
+        node.step(append(2, 1, 1, (last.term.0, last.index.0), &[(1, index)], index)).unwrap();
+        node.drain();
+        node.run_append();
+        node.drain();
+        assert_eq!(node.applies.len(), 1, "an entry has more than 5 bytes");
+    }
+    node.run_apply();
+    node.drain();
+    assert_eq!(node.applies.len(), 1, "now there is room for the next one");
 }
 
 #[test]
