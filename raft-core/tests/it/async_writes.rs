@@ -35,6 +35,23 @@ fn append_work(member: &Member) -> Vec<String> {
 }
 
 #[test]
+fn a_slow_disk_may_have_many_writes_before_it() {
+    let mut node = member(1, &[1, 2, 3]);
+    for index in 1..=100 {
+        let prev = (u64::from(index > 1), index - 1);
+        node.step(append(2, 1, 1, prev, &[(1, index)], index)).unwrap();
+        node.drain();
+    }
+    assert_eq!(node.appends.len(), 100);
+    for _ in 0..100 {
+        node.run_append();
+        node.drain();
+    }
+    node.run_storage();
+    assert_eq!((stored_terms(&node).len(), node.status().applied), (100, Index(100)));
+}
+
+#[test]
 fn what_is_being_applied_holds_back_more_than_the_limit() {
     let mut node = Member::with(1, &[1, 2, 3], |config| {
         with_threads(config);

@@ -198,6 +198,22 @@ fn a_storage_that_returns_something_else_is_caught() {
 }
 
 #[test]
+fn what_waits_to_be_applied_is_not_kept_in_memory_without_end() {
+    let mut node = Member::new(1, &ALL);
+    for index in 1..=100 {
+        let prev = (u64::from(index > 1), index - 1);
+        node.step(append(2, 1, 1, prev, &[(1, index)], 0)).unwrap();
+        node.drain();
+    }
+    node.step(heartbeat(2, 1, 1, 100)).unwrap();
+    node.storage().break_down(Call::Entries);
+    assert_eq!(node.ready().err(), Some(failure().into()), "the oldest have to be read");
+    node.storage().mend();
+    node.drain();
+    assert_eq!(node.status().applied, Index(100));
+}
+
+#[test]
 fn a_storage_may_return_fewer_entries_than_it_could() {
     let mut node = with_backlog();
     node.storage().lie(Call::Entries, 0, 2, Lie::Entries(|entries| entries[..1].to_vec()));
