@@ -67,6 +67,7 @@ pub(crate) struct Packet {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) bytes: Bytes,
+    pub(crate) sent: u64,
     pub(crate) corrupted: bool,
     pub(crate) salt: u64,
 }
@@ -306,7 +307,7 @@ impl World {
     }
 
     fn on_deliver(&mut self, packet: Packet) {
-        let Packet { from, to, bytes, corrupted, salt } = packet;
+        let Packet { from, to, bytes, sent, corrupted, salt } = packet;
         if !self.hosts[to].is_up() || self.network.is_cut(from, to) {
             self.summary.count("lost_on_arrival");
             if salt & 3 == 0 && self.hosts[from].is_up() {
@@ -315,6 +316,9 @@ impl World {
                 self.call(from, input, |node| node.report_unreachable(member));
             }
             return;
+        }
+        if sent < self.hosts[to].back_since {
+            self.summary.count("old_message_to_who_came_back");
         }
         if corrupted {
             self.deliver_corrupted(to, &bytes, salt);
@@ -412,8 +416,9 @@ impl World {
         }
         let (corrupted, salt) = (fate.corrupted, fate.salt);
         for delay in fate.copies.into_iter().flatten() {
-            let bytes = bytes.clone();
-            self.push(delay, Event::Deliver(Packet { from: slot, to, bytes, corrupted, salt }));
+            let (bytes, sent) = (bytes.clone(), self.now);
+            let packet = Packet { from: slot, to, bytes, sent, corrupted, salt };
+            self.push(delay, Event::Deliver(packet));
         }
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct Host {
     /// Whether it belongs to the founders.
     pub(crate) founds: bool,
     pub(crate) paused_until: u64,
+    /// When it was last asked to come back, having been a member before.
+    pub(crate) back_since: u64,
     /// Ticks in this life.
     pub(crate) ticks: u64,
     /// As it was after its last step.
@@ -92,6 +94,7 @@ impl Host {
             disk: None,
             founds: false,
             paused_until: 0,
+            back_since: 0,
             ticks: 0,
             status: None,
             machine: Machine::default(),
@@ -132,6 +135,28 @@ impl Host {
         self.status.as_ref().is_some_and(|s| s.soft_state.role == raftcore::RoleKind::Leader)
     }
 
+    /// Between which actions of its application it is, for the summary.
+    fn interrupted(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let in_loop = match self.stage {
+            Stage::Idle => None,
+            Stage::Send => Some("crash_before_send"),
+            Stage::Write => Some("crash_before_write"),
+            Stage::Sync => Some("crash_before_sync"),
+            Stage::SendAfterSync => Some("crash_before_send_after_sync"),
+            Stage::Apply if self.apply_at > 0 => Some("crash_inside_apply"),
+            Stage::Apply => Some("crash_before_apply"),
+            Stage::Advance => Some("crash_before_advance"),
+        };
+        let in_thread = match self.append_stage {
+            _ if self.append_work.is_empty() => None,
+            AppendStage::Write => Some("crash_before_append_thread_writes"),
+            AppendStage::Sync => Some("crash_before_append_thread_syncs"),
+            AppendStage::Reply(_) => Some("crash_before_append_thread_replies"),
+        };
+        let applies = (!self.apply_work.is_empty()).then_some("crash_before_apply_thread_replies");
+        in_loop.into_iter().chain(in_thread).chain(applies)
+    }
+
     /// Everything that a process has in its memory.
     fn forget(&mut self) {
         self.status = None;
@@ -164,8 +189,8 @@ impl World {
         if sabotage == Sabotage::ForgetVote {
             disk.forget_vote();
         }
-        if host.stage != Stage::Idle {
-            self.summary.count("crash_inside_the_loop");
+        for branch in host.interrupted() {
+            self.summary.count(branch);
         }
         if let Ok(lost) = verdict
             && lost.batches > 0

@@ -3,6 +3,30 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// What is worth knowing never to have happened.
+const RARE: [&str; 20] = [
+    "candidate_outrun",
+    "conf_change_overtaken",
+    "crash_before_advance",
+    "crash_before_append_thread_replies",
+    "crash_before_append_thread_syncs",
+    "crash_before_append_thread_writes",
+    "crash_before_apply",
+    "crash_before_apply_thread_replies",
+    "crash_before_send",
+    "crash_before_send_after_sync",
+    "crash_before_sync",
+    "crash_before_write",
+    "crash_inside_apply",
+    "demotion_proposed",
+    "member_proposed_again",
+    "nobody_can_win",
+    "old_message_to_who_came_back",
+    "replacement_of_all_proposed",
+    "stuck_with_a_higher_term",
+    "write_on_a_full_disk",
+];
+
 /// Counters of one run or of many.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -64,11 +88,13 @@ impl fmt::Display for Summary {
         writeln!(f, "seeds {seeds}, node steps {steps}, elections {elections}")?;
         writeln!(f, "messages {messages}, committed {committed}, client operations {operations}")?;
         writeln!(f, "reads confirmed by a round of heartbeats {rounds}")?;
-        let list = |counts: &BTreeMap<&'static str, u64>| {
-            let all: Vec<_> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let list = |counts: &mut dyn Iterator<Item = (&&'static str, u64)>| {
+            let all: Vec<_> = counts.map(|(name, n)| format!("{name} {n}")).collect();
             all.join(", ")
         };
-        writeln!(f, "actions: {}", list(&self.faults))?;
-        write!(f, "branches: {}", list(&self.branches))
+        writeln!(f, "actions: {}", list(&mut self.faults.iter().map(|(name, n)| (name, *n))))?;
+        let usual = self.branches.iter().filter(|(name, _)| !RARE.contains(name));
+        writeln!(f, "branches: {}", list(&mut usual.map(|(name, n)| (name, *n))))?;
+        write!(f, "rare branches: {}", list(&mut RARE.iter().map(|name| (name, self.of(name)))))
     }
 }

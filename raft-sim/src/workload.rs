@@ -205,6 +205,7 @@ impl World {
             }
             Some(Ok(_)) => {
                 self.summary.count("conf_change_proposed");
+                self.count_kinds(&change);
                 self.start_joiners(&change, how);
             }
             _ => {}
@@ -218,6 +219,33 @@ impl World {
         let applied_all = |status: &raftcore::Status| status.applied == status.last_index;
         self.plan.changes != Changes::ByApplication
             || self.hosts[slot].leads() && self.hosts[slot].status.as_ref().is_some_and(applied_all)
+    }
+
+    /// Counts the kinds of change that are worth knowing of.
+    fn count_kinds(&mut self, change: &AnyConfChange) {
+        let steps = ConfChangeV2::from(change.clone()).changes;
+        let now = self.judges.membership.newest();
+        let does = |kind, id: u64| steps.iter().any(|step| step.kind == kind && step.node == id);
+        let demotes = now.voters().iter().any(|id| does(ConfChangeKind::AddLearner, id.get()));
+        let replaces = now.voters().iter().all(|id| does(ConfChangeKind::Remove, id.get()));
+        let back: Vec<usize> = steps
+            .iter()
+            .filter(|step| step.kind != ConfChangeKind::Remove && step.node <= SLOTS as u64)
+            .filter(|step| NodeId::new(step.node).is_some_and(|id| !now.contains(id)))
+            .map(|step| step.node as usize - 1)
+            .filter(|slot| self.hosts[*slot].life > 0)
+            .collect();
+        for slot in &back {
+            self.hosts[*slot].back_since = self.now;
+        }
+        let kinds = [
+            (demotes, "demotion_proposed"),
+            (replaces, "replacement_of_all_proposed"),
+            (!back.is_empty(), "member_proposed_again"),
+        ];
+        for (_, name) in kinds.iter().filter(|(is_so, _)| *is_so) {
+            self.summary.count(name);
+        }
     }
 
     /// Whoever is to join starts, early or late.
