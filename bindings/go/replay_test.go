@@ -212,6 +212,7 @@ func setField(c *capi.Config, name string, number uint64) bool {
 		"validate_conf_changes": &c.ValidateConfChanges,
 		"step_down_on_removal":  &c.StepDownOnRemoval,
 		"votes_wait_for_sync":   &c.VotesWaitForSync,
+		"coalesce_appends":      &c.CoalesceAppends,
 	}
 	switch {
 	case numbers[name] != nil:

@@ -238,6 +238,7 @@ impl Plan {
             self.changes = Changes::ByApplication;
         }
         let few_reads = r.chance(50);
+        let coalesces = switched(r);
         for config in &mut self.configs {
             config.validate_conf_changes = match self.changes {
                 Changes::ByCore => true,
@@ -247,6 +248,7 @@ impl Plan {
             if few_reads {
                 config.max_pending_reads = 1;
             }
+            config.coalesce_appends = coalesces(r);
         }
     }
 }
@@ -281,7 +283,6 @@ fn configs(r: &mut Random, election_ticks: u64, leases: bool) -> Vec<Config> {
     let uncommitted_bytes = r.pick(&[0, 0, 0, 100]);
     let forwards = switched(r);
     let steps_down = r.chance(800);
-    let coalesces = switched(r);
     let member = |slot: usize| {
         let mut config = Config::new(slot as u64 + 1, r.next());
         config.election_timeout_ticks = election_ticks as u32;
@@ -296,7 +297,6 @@ fn configs(r: &mut Random, election_ticks: u64, leases: bool) -> Vec<Config> {
         config.pre_vote = pre_vote(r);
         config.forward_proposals = forwards(r);
         config.step_down_on_removal = steps_down;
-        config.coalesce_appends = coalesces(r);
         if leases {
             config.read_only = ReadOnly::LeaseBased;
         }

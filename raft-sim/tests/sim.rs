@@ -106,7 +106,7 @@ fn lease_reads_hold_within_the_bound_and_not_beyond_it() {
     }
     // The negative control of the judge of reads: clocks of which some run three times as fast.
     let beyond = Overrides { leases: Some(200), ..Overrides::default() };
-    check_finds(beyond, 125..126, "read_covers_what_was_committed");
+    check_finds(beyond, 85..86, "read_covers_what_was_committed");
     // And leases that nobody counts are stale under any clocks.
     let unverified = Overrides { leases: Some(0), unverified: true, ..Overrides::default() };
     check_finds(unverified, 1..40, "read_covers_what_was_committed");
