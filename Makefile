@@ -1,7 +1,8 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c kv-go lib install uninstall test check conformance scenario sim soak explore fuzz \
-	mutants mutants-all coverage bench bench-check bench-baseline flames header docs install-deps clean
+.PHONY: help demo kv-c kv-go lib install uninstall test check conformance scenario sim soak \
+	explore fuzz sanitize mutants mutants-all coverage bench bench-check bench-baseline flames \
+	header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
 export PYTHONDONTWRITEBYTECODE := 1
@@ -63,10 +64,13 @@ soak: ## as sim, on all cores, past failures and with a summary: MINUTES=M (120)
 
 explore: ## visit every state of a small group; ARGS="--terms 2 --crashes 1" makes it another
 	cargo run --release --locked --quiet -p raft-sim --bin explore -- \
-		$(or $(ARGS),--terms 2 --proposals 1 --crashes 1)
+		$(or $(ARGS),--terms 2 --proposals 2)
 
 fuzz: ## fuzz each target: SECONDS=S (60)
 	fuzz/run $(or $(SECONDS),60)
+
+sanitize: ## the tests of core and C library under ASan, LSan, UBSan, TSan: PART=rust, c or threads
+	tests/sanitize/run $(PART)
 
 mutants: ## plant known mistakes and show which test finds each: ONLY=12, SIM=1
 	tests/mutants/run $(ONLY) $(if $(SIM),--sim)

@@ -6,6 +6,10 @@
 //! assertion inside the core fails, and a refused message leaves term, vote, log and commit index
 //! as they were.
 
+pub mod changes;
+pub mod liar;
+pub mod pair;
+
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use raftcore::wire::{self, schema};
@@ -181,6 +185,25 @@ impl Group {
             for node in 0..NODES as u8 {
                 self.act(&Action::Work { node });
                 self.act(&Action::Respond { node, at: 0 });
+            }
+            if self.in_flight.is_empty() && self.members.iter().all(Member::is_quiet) {
+                return;
+            }
+            for _ in 0..self.in_flight.len() {
+                self.act(&Action::Deliver { at: 0 });
+            }
+        }
+    }
+
+    /// A membership change is proposed at the first node and carried out, if it is taken.
+    pub fn reconfigure(&mut self, change: &AnyConfChange) {
+        let _ = self.members[0].node.propose_conf_change(change);
+        for _ in 0..4 {
+            for node in 0..NODES as u8 {
+                self.act(&Action::Work { node });
+            }
+            if self.in_flight.is_empty() && self.members.iter().all(Member::is_quiet) {
+                return;
             }
             for _ in 0..self.in_flight.len() {
                 self.act(&Action::Deliver { at: 0 });
@@ -394,6 +417,10 @@ impl Member {
         Self { node, responses: Vec::new(), applied, conf_state }
     }
 
+    fn is_quiet(&self) -> bool {
+        self.responses.is_empty() && !self.node.has_ready()
+    }
+
     fn compact(&mut self) {
         let (applied, conf_state) = (self.applied, self.conf_state.clone());
         let acknowledged = self.node.status().applied;
@@ -404,7 +431,7 @@ impl Member {
 }
 
 impl Forged {
-    fn flat(&self, to: u64) -> schema::Message {
+    pub(crate) fn flat(&self, to: u64) -> schema::Message {
         let entry = |(term, index, kind): &(u8, u8, u8)| schema::Entry {
             kind: (*kind % 4).into(),
             term: (*term).into(),
@@ -460,7 +487,7 @@ pub fn decode_everything(bytes: &Bytes) {
     }
 }
 
-fn conf_change(transition: u8, steps: &[(u8, u8)]) -> ConfChangeV2 {
+pub(crate) fn conf_change(transition: u8, steps: &[(u8, u8)]) -> ConfChangeV2 {
     let kinds = [
         ConfChangeKind::AddVoter,
         ConfChangeKind::Remove,
