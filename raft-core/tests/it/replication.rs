@@ -9,6 +9,17 @@ use crate::support::{
 };
 
 #[test]
+fn a_large_group_agrees_like_a_small_one() {
+    let mut group = Group::new(21);
+    group.elect(7);
+    group.propose(7, "a");
+    group.settle();
+    group.run(2);
+    group.assert_agreement();
+    assert_eq!((group.leader(), group[1].commit()), (Some(7), 2));
+}
+
+#[test]
 fn what_is_sent_and_received_is_counted_by_kind() {
     let mut leader = Member::new(1, &[1, 2, 3]);
     leader.become_leader();
