@@ -1,6 +1,6 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo kv-c kv-go lib install uninstall test check conformance scenario sim soak \
+.PHONY: help demo kv-c kv-go lib install uninstall abi test check conformance scenario sim soak \
 	explore fuzz sanitize mutants mutants-all coverage bench bench-check bench-baseline flames \
 	header docs install-deps clean
 
@@ -95,6 +95,9 @@ bench-baseline: ## write what bench-check compares with: commit it with the reas
 
 flames: ## where the time goes, as flame graphs in docs/src/flames; needs perf
 	benches/flames
+
+abi: lib ## what programs were compiled against: ACCEPT=1 takes in an addition
+	tests/abi/run $(if $(ACCEPT),--accept)
 
 header: ## write include/raftcore.h from the sources of raft-ffi
 	cargo run --locked --quiet -p raftcore-header

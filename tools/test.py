@@ -56,6 +56,7 @@ PARTS = [
     ("c-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/c/run",
                     "raft-ffi/tests/c/guarding/run"], None),
     ("cpp-api", 30, ["cargo build --locked -p raftcore-ffi", "raft-ffi/tests/cpp/run"], None),
+    ("abi", 20, ["make abi"], None),
     ("install", 10, ["make lib", "tests/install/run"], None),
     ("python", 20, ["python/check"], None),
     ("snippets", 20, ["tools/snippets.py"], None),

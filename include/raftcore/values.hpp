@@ -202,6 +202,7 @@ public:
     RAFTCORE_SWITCH(step_down_on_removal)
     RAFTCORE_SWITCH(votes_wait_for_sync)
     RAFTCORE_SWITCH(async_storage_writes)
+    RAFTCORE_SWITCH(coalesce_appends)
 #undef RAFTCORE_NUMBER
 #undef RAFTCORE_SWITCH
 
