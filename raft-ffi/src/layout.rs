@@ -124,6 +124,29 @@ fn no_struct_has_padding() {
     }
 }
 
+/// The numbers that `make abi` compares with what C compilers say of the header.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_layout_is_the_committed_one() {
+    let committed = include_str!("../../tests/abi/abi.txt");
+    let of_structs = |line: &&str| line.starts_with("struct ") || line.starts_with("  ");
+    let mut committed = committed.lines().filter(of_structs);
+    let mut layouts = layouts();
+    let mut names = Vec::new();
+    while let Some(line) = committed.next() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let at = layouts.iter().position(|layout| layout.name == words[1]);
+        let layout = layouts.remove(at.unwrap_or_else(|| panic!("{line}: unknown or twice")));
+        assert_eq!(layout.size.to_string(), words[2], "{line}");
+        for (field, offset, size) in layout.fields {
+            let line = committed.next().unwrap_or_default();
+            assert_eq!(line.trim(), format!("{field} {offset} {size}"), "{}", layout.name);
+        }
+        names.push(layout.name);
+    }
+    assert!(layouts.is_empty() && !names.is_empty(), "structs that abi.txt does not have");
+}
+
 #[test]
 fn every_struct_of_the_header_is_here() {
     let header = include_str!("../../include/raftcore.h");
