@@ -32,7 +32,7 @@ def pytest_runtest_makereport(
     """Add the runs to the report of a test that failed."""
     report = yield
     if report.when == "call" and report.failed:
-        for cluster in item.stash.get(_MADE, []):
+        for cluster in item.stash.get(_MADE, None) or ():
             run = (f"raftcore seed={cluster.seed}", cluster.to_json())
             report.sections.append(run)
     return report
