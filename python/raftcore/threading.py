@@ -48,7 +48,7 @@ class Node:
             restore=restore,
             tick_seconds=tick_seconds,
         )
-        self.id = config.id
+        self.id: int = config.id
         self._node: aio.Node | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

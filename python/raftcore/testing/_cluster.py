@@ -100,10 +100,10 @@ class SimCluster:
         snapshot_entries: int = 0,
         **config: Any,
     ) -> None:
-        self.seed = seed
-        self.now = 0
+        self.seed: int = seed
+        self.now: int = 0
         self.trace: list[dict[str, Any]] = []
-        self.judges = Judges()
+        self.judges: Judges = Judges()
         self._setup = {"size": size, "seed": seed, "snapshot_entries": snapshot_entries, **config}
         self._make_machine = machine
         self._config = config
