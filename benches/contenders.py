@@ -72,7 +72,16 @@ class Go(Build):
         return cls(path, [path, "count=1"])
 
     def make(self):
-        run("go", "build", "-o", str(self.path), ".", cwd=HERE / "go" / self.path.name)
+        tags, environment = [], {}
+        if self.path.name == "raftcore":
+            # The library of this tree, installed where pkg-config finds it.
+            prefix = ROOT / "target/go/prefix"
+            run("make", "--silent", "lib")
+            run("tools/install", PREFIX=str(prefix))
+            tags = ["-tags", "raftcore_static"]
+            environment["PKG_CONFIG_PATH"] = f"{prefix}/lib/pkgconfig"
+        run("go", "build", *tags, "-o", str(self.path), ".", cwd=HERE / "go" / self.path.name,
+            **environment)
 
 
 class Python(Build):
@@ -120,6 +129,7 @@ CONTENDERS = [
     Contender("raftcore", "raft-core, its MemoryStorage", CORE, workloads=WITH_GROWTH),
     Contender("raftcore-c", "libraftcore through raftcore.h", Gcc.of("raftcore-c"),
               workloads=frozenset(["W1", "W2", "W3", "W4", "W8"])),
+    Contender("raftcore-go", "libraftcore through its Go module", Go.of("raftcore")),
     Contender("raft-rs", "raft 0.7.0, its MemStorage", RAFT_RS, workloads=WITH_GROWTH),
     Contender("raft-rs-best", "raft 0.7.0, a storage without lock or clone", RAFT_RS,
               ("storage=best",), frozenset(["W1", "W2", "W4"])),
