@@ -117,14 +117,20 @@ impl<S: Storage> Raft<S> {
     /// Everything up to `index` is applied. `bytes` is the size under which it was handed out.
     pub(crate) fn applied_to(&mut self, index: Index, bytes: u64) {
         self.core.log.applied_to(index, bytes);
-        let applied = self.core.log.applied();
+        self.leave_joint_if_due();
+    }
+
+    /// A leader proposes to leave a joint configuration that is to be left by itself, once the
+    /// change that entered it is applied.
+    pub(crate) fn leave_joint_if_due(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        if self.core.membership.auto_leave() && applied >= leader.pending_conf_index {
+        let core = &mut self.core;
+        if core.membership.auto_leave() && core.log.applied() >= leader.pending_conf_index {
             let leave =
                 Entry { kind: EntryKind::ConfChangeV2, data: Bytes::new(), ..Entry::default() };
-            // It cannot be taken during a transfer: then the next entry that is applied, here or
-            // at the next leader, tries again.
-            let _ = leader.on_proposal(&mut self.core, &Entries::from(vec![leave]));
+            // It cannot be taken during a transfer: then the end of the transfer tries again, here
+            // or at the next leader.
+            let _ = leader.on_proposal(core, &Entries::from(vec![leave]));
         }
     }
 }

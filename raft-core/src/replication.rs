@@ -26,8 +26,11 @@ impl<S: Storage> Raft<S> {
             if core.settings.check_quorum {
                 self.check_quorum();
             }
-            if let Role::Leader(leader) = &mut self.role {
-                leader.abort_transfer(&mut self.core);
+            if let Role::Leader(leader) = &mut self.role
+                && leader.abort_transfer(&mut self.core)
+            {
+                // While handing over it could not.
+                self.leave_joint_if_due();
             }
         }
         let Role::Leader(leader) = &mut self.role else { return true };

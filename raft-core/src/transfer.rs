@@ -79,10 +79,14 @@ impl Leader {
         core.send(to, Body::TimeoutNow);
     }
 
-    pub(crate) fn abort_transfer<S: Storage>(&mut self, core: &mut Core<S>) {
-        if let Some(to) = self.transferee.take() {
-            core.emit(|| Event::TransferAborted { to });
-        }
+    /// Gives up handing over. An order that was not taken by a Ready yet does not leave any more:
+    /// from here on the log may grow past what the target has. Returns whether there was something
+    /// to give up.
+    pub(crate) fn abort_transfer<S: Storage>(&mut self, core: &mut Core<S>) -> bool {
+        let Some(to) = self.transferee.take() else { return false };
+        core.outbox.now.retain(|message| !matches!(message.body, Body::TimeoutNow));
+        core.emit(|| Event::TransferAborted { to });
+        true
     }
 
     fn has_whole_log<S: Storage>(&self, core: &Core<S>, member: NodeId) -> bool {

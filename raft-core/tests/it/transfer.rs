@@ -150,6 +150,35 @@ fn a_dead_target_costs_one_timeout_and_no_leader() {
 }
 
 #[test]
+fn an_order_that_did_not_leave_in_time_does_not_leave() {
+    let mut leader = leader_of_three();
+    leader.transfer_leader(id(2)).unwrap();
+    // Nobody takes a Ready until the transfer is given up.
+    leader.tick_times(10);
+    assert_eq!(leader.status().transferring_to, None);
+    leader.propose("x").unwrap();
+    let kinds: Vec<_> = leader.drain().iter().map(|message| message.body.kind()).collect();
+    assert!(kinds.contains(&MessageKind::Append) && !kinds.contains(&MessageKind::TimeoutNow));
+}
+
+#[test]
+fn a_joint_configuration_is_left_after_a_transfer_that_came_to_nothing() {
+    let mut leader = leader_of_three();
+    let joint = crate::support::many(Transition::JointImplicit, "v4");
+    leader.propose_conf_change(&joint).unwrap();
+    leader.drain();
+    leader.transfer_leader(id(2)).unwrap();
+    leader.acknowledge(3);
+    leader.drain();
+    assert!(leader.members().ends_with("autoleave"), "{}", leader.members());
+    let last = leader.last_index();
+    leader.tick_times(10);
+    leader.drain();
+    assert_eq!(leader.status().transferring_to, None);
+    assert_eq!(leader.last_index(), last + 1, "the order to leave");
+}
+
+#[test]
 fn the_same_target_again_changes_nothing_and_another_one_takes_over() {
     let mut leader = leader_of_three();
     leader.transfer_leader(id(2)).unwrap();
