@@ -79,12 +79,14 @@ impl Leader {
         core.send(to, Body::TimeoutNow);
     }
 
-    /// Gives up handing over. An order that was not taken by a Ready yet does not leave any more:
-    /// from here on the log may grow past what the target has. Returns whether there was something
-    /// to give up.
+    /// Gives up handing over. Returns whether there was something to give up.
     pub(crate) fn abort_transfer<S: Storage>(&mut self, core: &mut Core<S>) -> bool {
         let Some(to) = self.transferee.take() else { return false };
-        core.outbox.now.retain(|message| !matches!(message.body, Body::TimeoutNow));
+        // From here on the log may grow past what the target has, so an order that no Ready took
+        // yet stays here. Upstream lets it go.
+        if core.settings.coalesce_appends {
+            core.outbox.now.retain(|message| !matches!(message.body, Body::TimeoutNow));
+        }
         core.emit(|| Event::TransferAborted { to });
         true
     }

@@ -11,7 +11,7 @@ use crate::check::{Judges, Verdict, Violation};
 use crate::client::{Client, Machine};
 use crate::disk::Disk;
 use crate::host::{Host, founders};
-use crate::network::{Network, SLOTS};
+use crate::network::{Fate, Network, SLOTS};
 use crate::random::{Random, mix, mix_bytes};
 use crate::schedule::Recorder;
 use crate::settle::Settle;
@@ -71,6 +71,9 @@ pub(crate) struct Packet {
     pub(crate) corrupted: bool,
     pub(crate) salt: u64,
 }
+
+/// With so many events waiting, messages are lost.
+const MAX_QUEUED: usize = 4_000;
 
 /// An event with its time. Events of one time happen in the order in which they were queued.
 struct Queued {
@@ -398,7 +401,12 @@ impl World {
         }
         let bytes = wire::encode(message);
         self.hash = mix_bytes(mix(self.hash, to as u64), &bytes);
-        let fate = self.network.send(slot, to);
+        let mut fate = self.network.send(slot, to);
+        // Pipes are of finite width: a storm of resent windows drowns, it does not grow for ever.
+        if self.queue.len() >= MAX_QUEUED {
+            fate = Fate { dropped: true, salt: fate.salt, ..Fate::default() };
+            self.summary.count("drowned");
+        }
         let counts = [
             (fate.dropped, "dropped"),
             (fate.copies[1].is_some(), "duplicated"),

@@ -33,6 +33,9 @@ impl TermRuns {
         last: Index,
     ) -> Result<Self, StorageError> {
         let base = first.prev();
+        if last < base {
+            return Err(StorageError::Inconsistent { at: last });
+        }
         let mut runs = Self::starting_at(Position { term: storage.term(base)?, index: base });
         let mut at = base;
         let last_term = storage.term(last)?;

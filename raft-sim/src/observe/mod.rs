@@ -94,7 +94,10 @@ impl World {
                 self.judges.reads.on_answered(id, term, commit, at_commit)?;
             }
         }
-        let orders = |m: &&Message| matches!(m.body, Body::TimeoutNow);
+        // Upstream's way lets the order of a transfer that was given up leave late, perhaps in the
+        // next one to the same target.
+        let orders =
+            |m: &&Message| matches!(m.body, Body::TimeoutNow) && host.config.coalesce_appends;
         match ready.messages.iter().find(orders).filter(|m| status.transferring_to == Some(m.to)) {
             Some(order) => check_order(status, order.to),
             None => Ok(()),
