@@ -455,7 +455,8 @@ def test_a_forked_node_belongs_to_the_parent(leader):
 
 
 def run(program):
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(program)]
+    # -P: the installed package, not the sources in this folder.
+    command = [sys.executable, "-P", "-X", "dev", "-W", "error", "-c", textwrap.dedent(program)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
