@@ -101,6 +101,12 @@ impl<S: Storage> Core<S> {
             && !self.log.has_snapshot()
     }
 
+    /// The term of the next election. A node that was founded from a snapshot may have no term of
+    /// its own yet: what it appends as a leader must not fall behind what it has.
+    pub(crate) fn next_term(&self) -> Term {
+        self.term.next().max(self.log.last().term)
+    }
+
     /// Enters a term, or starts over in the present one. A vote belongs to one term.
     pub(crate) fn reset(&mut self, term: Term) {
         if self.term != term {

@@ -103,7 +103,7 @@ impl<S: Storage> Raft<S> {
         let term = if campaign == Campaign::PreVote {
             self.become_pre_candidate();
             // The term that the election would have.
-            self.core.term.next()
+            self.core.next_term()
         } else {
             self.become_candidate();
             self.core.term

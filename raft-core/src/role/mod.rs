@@ -72,7 +72,7 @@ impl<S: Storage> Raft<S> {
     /// Campaigns in the next term and votes for itself (paper, section 5.2).
     pub(crate) fn become_candidate(&mut self) {
         debug_assert!(self.role.as_leader().is_none(), "a leader does not campaign");
-        let term = self.core.term.next();
+        let term = self.core.next_term();
         self.core.reset(term);
         self.core.vote = Some(self.core.id());
         self.role = Role::Candidate(Candidate::default());

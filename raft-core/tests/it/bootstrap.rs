@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use raftcore::{
-    ConfChange, ConfChangeKind, Config, EntryKind, Error, HardState, MemoryStorage, Misuse, Peer,
-    RoleKind, wire,
+    ConfChange, ConfChangeKind, ConfState, Config, EntryKind, Error, HardState, MemoryStorage,
+    Misuse, Peer, RoleKind, wire,
 };
 
 use crate::support::{Group, Member, at, fingerprint, id, plain_config};
@@ -107,4 +107,16 @@ fn a_founder_need_not_be_in_its_own_list() {
     node.tick_times(50);
     assert_eq!((node.role(), node.members().as_str()), (RoleKind::Follower, "voters=(1 2 3)"));
     assert_eq!(plain_config(9).id, 9);
+}
+
+#[test]
+fn a_node_founded_from_a_snapshot_alone_leads_no_term_before_the_snapshots() {
+    let mut storage = MemoryStorage::new();
+    storage.apply_snapshot(crate::support::snapshot((5, 9), ConfState::with_voters([1]))).unwrap();
+    let mut node = Member::on(1, storage, |_| ());
+    assert_eq!(node.term(), 0);
+    node.campaign().unwrap();
+    node.drain();
+    // What it appends would otherwise come before what it has.
+    assert_eq!((node.role(), node.term(), node.last_index()), (RoleKind::Leader, 5, 10));
 }
