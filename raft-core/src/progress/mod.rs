@@ -86,6 +86,7 @@ pub struct Progress {
     /// Whether appends wait for an answer: the probe is out, or the window was full. A heartbeat
     /// response clears it, so that a lost append cannot stop the flow for ever.
     paused: bool,
+    /// What the next Ready sends; nothing, always, where appends are not coalesced.
     owed: Owed,
 }
 
