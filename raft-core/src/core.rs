@@ -49,8 +49,8 @@ pub(crate) struct Outbox {
     /// vote and a log.
     pub(crate) first_vote_request: Option<usize>,
     /// These claim that what came before them is durable: votes and acknowledgements, and with
-    /// leases the answers to heartbeats. Where storage threads persist, what the node says to itself
-    /// stands among them.
+    /// leases the answers to heartbeats. Where storage threads persist, what the node says to
+    /// itself stands among them.
     pub(crate) after_sync: Vec<Message>,
     /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
     /// that its own entries are durable.
