@@ -93,6 +93,17 @@ impl World {
         self.hosts.iter().map(term_of).max().unwrap_or(0)
     }
 
+    /// Whether everybody who could win has a slower clock than somebody who could not. Each request
+    /// of a later term starts the others' timers anew, as upstream's do, so those who cannot win
+    /// mostly come first. It is no limit: timeouts are random, and one day the slow ones are early.
+    pub(crate) fn is_out_ticked(&self) -> bool {
+        let running = self.hosts.iter().filter(|host| host.is_up());
+        let (able, unable): (Vec<&Host>, Vec<&Host>) = running.partition(|host| self.can_win(host));
+        let period = |host: &&Host| self.plan.periods[host.slot];
+        let fastest = |hosts: Vec<&Host>| hosts.iter().map(period).min();
+        fastest(able).zip(fastest(unable)).is_some_and(|(able, unable)| able > unable)
+    }
+
     /// By how many terms those who could win are behind.
     pub(crate) fn term_gap(&self) -> u64 {
         let able = self.hosts.iter().filter(|host| self.can_win(host));

@@ -14,8 +14,8 @@ use crate::swarm::TICK;
 /// goal may take.
 const PROOF: u64 = PATIENCE / 2;
 
-/// How often a group is given more time, after a limit that went by. There can be some hundred
-/// terms to catch up with, one a timeout.
+/// How often a group is given more time, after a limit that went by or where the clocks that count
+/// are slow. There can be some hundred terms to catch up with, one a timeout.
 const RESPITES_MAX: u32 = 10;
 
 /// How far the second phase is.
@@ -113,8 +113,9 @@ impl World {
         // who lags by many terms needs one election for each.
         let was_down =
             !std::mem::replace(&mut self.settle.is_everybody_up, true) && self.wake_everybody();
+        let is_late = self.settle.was_held || self.leader().is_none() && self.is_out_ticked();
         let settle = &mut self.settle;
-        if was_down || settle.was_held && settle.respites < RESPITES_MAX {
+        if was_down || is_late && settle.respites < RESPITES_MAX {
             (settle.was_held, settle.held) = (false, None);
             settle.respites += 1;
             settle.liveness.begin(now);
