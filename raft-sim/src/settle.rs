@@ -15,7 +15,7 @@ use crate::swarm::TICK;
 const PROOF: u64 = PATIENCE / 2;
 
 /// How often a group is given more time, after a limit that went by or where the clocks that count
-/// are slow. There can be some hundred terms to catch up with, one a timeout.
+/// are slow. While those who could win catch up with the terms of the others, it does not count.
 const RESPITES_MAX: u32 = 10;
 
 /// How far the second phase is.
@@ -34,8 +34,9 @@ pub(crate) struct Settle {
     held: Option<Held>,
     /// Whether a limit held for a while since the group was given time.
     was_held: bool,
-    /// How often it was given more time.
+    /// How often it was given more time, and by how many terms those who could win lagged then.
     respites: u32,
+    gap: u64,
 }
 
 impl Settle {
@@ -117,7 +118,8 @@ impl World {
         let settle = &mut self.settle;
         if was_down || is_late && settle.respites < RESPITES_MAX {
             (settle.was_held, settle.held) = (false, None);
-            settle.respites += 1;
+            settle.respites += u32::from(gap >= settle.gap);
+            settle.gap = gap;
             settle.liveness.begin(now);
             return true;
         }
