@@ -1,7 +1,7 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
 .PHONY: help demo kv-c kv-go lib install uninstall abi test check conformance scenario sim soak \
-	explore fuzz sanitize mutants mutants-all coverage bench bench-check bench-baseline flames \
+	soak-services explore fuzz sanitize mutants mutants-all coverage bench bench-check bench-baseline flames \
 	header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
@@ -61,6 +61,10 @@ sim: ## search for a broken rule in random groups: SEED=N replays one, SECONDS=S
 soak: ## as sim, on all cores, past failures and with a summary: MINUTES=M (120)
 	cargo run --release --locked --quiet -p raft-sim --bin sim -- --jobs 0 --keep-going \
 		--summary --seconds $$((60 * $(or $(MINUTES),120)))
+
+soak-services: kv-c kv-go ## torment mixed clusters of the services: MINUTES=M (60)
+	tools/python-env
+	tests/linearizability/run -for $(or $(MINUTES),60)m
 
 explore: ## visit every state of a small group; ARGS="--terms 2 --crashes 1" makes it another
 	cargo run --release --locked --quiet -p raft-sim --bin explore -- \

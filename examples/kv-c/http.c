@@ -91,6 +91,8 @@ static bool refused_for_now(struct kv *kv, struct evhttp_request *http, const ch
 	const char *trouble = node_trouble(kv->node);
 	if (!trouble && requests_full(kv->requests))
 		trouble = "too many requests are waiting";
+	if (!trouble && kv->node->commit > kv->node->applied + kv->options.max_gap)
+		trouble = "too many entries are committed and not applied yet";
 	if (trouble)
 		http_reply_not_now(kv, http, outcome, trouble);
 	return trouble != NULL;
@@ -232,6 +234,29 @@ static void on_member(struct kv *kv, struct asked *a)
 	free(url);
 }
 
+static void on_leader(struct kv *kv, struct asked *a)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(a->http);
+	size_t len = evbuffer_get_length(body);
+	uint64_t id = 0;
+	char why[200];
+	if (a->method != EVHTTP_REQ_PUT) {
+		reply_method(a->http, "PUT", "leadership is handed over by PUT");
+	} else if (!has_body(a->http)) {
+		http_reply_text(a->http, 411, "the id of the member that is to lead is needed in the body");
+	} else if (len == 0 || !parse_u64((char *)evbuffer_pullup(body, -1), len, &id) || id == 0) {
+		http_reply_text(a->http, 400, "the body is not a member's id");
+	} else if (!refused_for_now(kv, a->http, NULL)) {
+		int refused = node_transfer(kv->node, id, why, sizeof why);
+		if (refused == 0)
+			evhttp_send_reply(a->http, 204, NULL, NULL);
+		else if (refused == 503)
+			http_reply_not_now(kv, a->http, NULL, why);
+		else
+			http_reply_text(a->http, refused, "%s", why);
+	}
+}
+
 /* ---- the door */
 
 static bool starts_with(const struct asked *a, const char *prefix)
@@ -249,6 +274,8 @@ static void route(struct kv *kv, struct asked *a)
 			status_reply(kv, a->http);
 		else
 			reply_method(a->http, "GET, HEAD", "the status can only be read");
+	} else if (a->path_len == 8 && starts_with(a, "_/leader")) {
+		on_leader(kv, a);
 	} else if (starts_with(a, "_/")) {
 		http_reply_text(a->http, 404,
 			"nothing is there; a key that begins with _/ is at /_/kv/_/...");

@@ -45,6 +45,7 @@ struct options {
 	uint64_t id;
 	struct members cluster; /* as --cluster gives it */
 	const char *listen;
+	const char *listen_peers; /* or NULL: at this node's own URL */
 	const char *data;
 	const char *cluster_id;
 	bool join;
@@ -56,6 +57,7 @@ struct options {
 	uint64_t max_key;
 	uint64_t max_value;
 	uint64_t max_pending;
+	uint64_t max_gap;
 	uint64_t max_peer_body;
 	uint64_t peer_queue;
 };

@@ -127,7 +127,8 @@ static bool start(struct kv *kv)
 		return false;
 	peers_follow(kv->peers, &kv->node->members);
 	kv->exit_code = EXIT_BROKEN;
-	kv->peer_http = serve(kv, kv->own_url, kv->options.max_peer_body, raft_on_request);
+	kv->peer_http = serve(kv, kv->options.listen_peers ? kv->options.listen_peers : kv->own_url,
+		kv->options.max_peer_body, raft_on_request);
 	if (!kv->peer_http)
 		return false;
 	kv->client_http = serve(kv, kv->options.listen, kv->options.max_value + URL_MAX,

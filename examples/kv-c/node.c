@@ -181,6 +181,7 @@ struct node *node_start(struct kv *kv)
 		goto failed;
 	}
 	put_bytes(&n->conf_state, state.conf_state);
+	n->commit = state.commit;
 	n->applied = state.applied;
 	n->term = state.term;
 	n->last_stored = state.compacted_index;
@@ -299,6 +300,22 @@ int node_propose_change(struct node *n, uint64_t id, const char *url, uint64_t s
 		return 409;
 	}
 	return 0;
+}
+
+int node_transfer(struct node *n, uint64_t id, char *why, size_t why_size)
+{
+	const struct member_row *row = members_find(&n->members, id);
+	if (!row || row->removed) {
+		snprintf(why, why_size, "no member has the id %" PRIu64, id);
+		return 404;
+	}
+	raftcore_status status = n->leader == 0
+		? RAFTCORE_ERR_DROPPED
+		: raftcore_node_transfer_leader(n->raft, id, NULL);
+	if (status != RAFTCORE_OK)
+		snprintf(why, why_size, "%s",
+			n->leader == 0 ? "no leader is known" : raftcore_last_error());
+	return status == RAFTCORE_OK ? 0 : 503;
 }
 
 bool node_read_index(struct node *n, struct view context)

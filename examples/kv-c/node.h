@@ -24,7 +24,7 @@ struct node {
 	/* What this node knows as of the last applied entry. */
 	struct members members;
 	struct buffer conf_state; /* encoded */
-	uint64_t applied, applied_term;
+	uint64_t commit, applied, applied_term;
 	uint64_t last_stored; /* the last index of the log in the file */
 	uint64_t snapshot_index;
 	uint64_t term, leader;
@@ -52,6 +52,8 @@ bool node_propose(struct node *n, struct view entry, char *why, size_t why_size)
 /* Proposes to add (url) or remove (NULL) a member. 0, or the HTTP status that refuses it. */
 int node_propose_change(struct node *n, uint64_t id, const char *url, uint64_t serial, char *why,
 	size_t why_size);
+/* Asks the leader to hand over. 0, or the HTTP status that refuses it. */
+int node_transfer(struct node *n, uint64_t id, char *why, size_t why_size);
 bool node_read_index(struct node *n, struct view context);
 
 /* Why this node can at the moment neither store nor promise anything; NULL when it can. */

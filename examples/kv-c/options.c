@@ -16,6 +16,8 @@ static const char USAGE[] =
 	"  --cluster ID=URL,...   the first members and where they find each other, this node among\n"
 	"                         them; the same list for each. A restart does not need it any more\n"
 	"  --listen URL           where clients are served, for example http://127.0.0.1:12380\n"
+	"  --listen-peers URL     where peers are served, when they reach this node's own URL through\n"
+	"                         something: a proxy, a container's port\n"
 	"  --data DIR             this node's directory; made if it is not there\n"
 	"  --join                 wait for a running cluster, to which this node was added by POST /N\n"
 	"  --cluster-id NAME      the cluster's name; nodes of others are refused (kv)\n"
@@ -26,6 +28,7 @@ static const char USAGE[] =
 	"  --max-key N            the longest key in bytes (1024)\n"
 	"  --max-value N          the longest value in bytes (1048576)\n"
 	"  --max-pending N        how many requests may wait at once (4096)\n"
+	"  --max-gap N            take no write with more entries committed and not applied (5000)\n"
 	"  --max-peer-body N      the longest body from a peer; a snapshot must fit (268435456)\n"
 	"  --peer-queue N         how many bytes may wait for one peer (16777216)\n"
 	"  --verbose              log what the library does\n"
@@ -50,6 +53,7 @@ static const struct number_option {
 	{ "max-key", offsetof(struct options, max_key), 1, UINT16_MAX },
 	{ "max-value", offsetof(struct options, max_value), 0, 1 << 30 },
 	{ "max-pending", offsetof(struct options, max_pending), 1, UINT32_MAX },
+	{ "max-gap", offsetof(struct options, max_gap), 0, UINT32_MAX },
 	{ "max-peer-body", offsetof(struct options, max_peer_body), 1 << 16, INT32_MAX },
 	{ "peer-queue", offsetof(struct options, peer_queue), 1, INT32_MAX },
 };
@@ -110,6 +114,8 @@ static bool complete(const struct options *o)
 		return wrong("%s is missing", "--listen");
 	if (!url_parse(o->listen, NULL, NULL))
 		return wrong("--listen: '%s' is not http://host:port", o->listen);
+	if (o->listen_peers && !url_parse(o->listen_peers, NULL, NULL))
+		return wrong("--listen-peers: '%s' is not http://host:port", o->listen_peers);
 	if (!o->data)
 		return wrong("%s is missing", "--data");
 	if (!is_visible(o->cluster_id, 1, 64))
@@ -121,13 +127,14 @@ static bool complete(const struct options *o)
 
 bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 {
-	struct option table[NUMBER_COUNT + 9];
+	struct option table[NUMBER_COUNT + 10];
 	size_t count = 0;
 	for (; count < NUMBER_COUNT; count++)
 		table[count] = (struct option){ NUMBER_OPTIONS[count].name, required_argument, NULL,
 			NUMBERS + (int)count };
 	table[count++] = (struct option){ "cluster", required_argument, NULL, 'c' };
 	table[count++] = (struct option){ "listen", required_argument, NULL, 'l' };
+	table[count++] = (struct option){ "listen-peers", required_argument, NULL, 'p' };
 	table[count++] = (struct option){ "data", required_argument, NULL, 'd' };
 	table[count++] = (struct option){ "cluster-id", required_argument, NULL, 'n' };
 	table[count++] = (struct option){ "join", no_argument, NULL, 'j' };
@@ -144,6 +151,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 		.max_key = 1024,
 		.max_value = 1 << 20,
 		.max_pending = 4096,
+		.max_gap = 5000,
 		.max_peer_body = 256 << 20,
 		.peer_queue = 16 << 20 };
 	*exit_code = EXIT_USAGE;
@@ -159,6 +167,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 				return false;
 			break;
 		case 'l': o->listen = optarg; break;
+		case 'p': o->listen_peers = optarg; break;
 		case 'd': o->data = optarg; break;
 		case 'n': o->cluster_id = optarg; break;
 		case 'j': o->join = true; break;

@@ -301,8 +301,10 @@ void node_on_ready(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (!node_must(n, raftcore_node_ready(n->raft, &n->ready, NULL), "the raft node") || !n->ready)
 		return;
-	if (n->ready->hard_state)
+	if (n->ready->hard_state) {
 		n->term = n->ready->hard_state->term;
+		n->commit = n->ready->hard_state->commit;
+	}
 	if (n->ready->soft_state)
 		note_roles(n, n->ready->soft_state);
 	send_all(n, &n->ready->messages);

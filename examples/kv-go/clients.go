@@ -23,6 +23,8 @@ func (n *node) clients() http.Handler {
 		switch {
 		case path == "/_/status":
 			n.serveStatus(w, r)
+		case path == "/_/leader":
+			n.serveLeader(w, r)
 		case isLong:
 			n.serveKey(w, r, key, true)
 		case strings.HasPrefix(path, "/_/"):
@@ -230,6 +232,41 @@ func (n *node) serveMember(w http.ResponseWriter, r *http.Request, text string) 
 		request.change = cc
 		n.propose()
 	}))
+}
+
+// serveLeader asks the leader to hand over to the member whose id is the body.
+func (n *node) serveLeader(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPut {
+		notAllowed(w, "PUT")
+		return
+	}
+	data, ok := body(w, r, 1024)
+	if !ok {
+		return
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 63)
+	if err != nil || id == 0 {
+		fail(w, http.StatusBadRequest, "the body is not a member's id")
+		return
+	}
+	a := answer{status: http.StatusServiceUnavailable, reason: "the node stops"}
+	n.now(func() {
+		m, known := n.state.members[id]
+		switch {
+		case !known || m.removed:
+			a = answer{status: http.StatusNotFound, reason: "no such member"}
+		case n.leader == raft.None:
+			a.reason = "no leader is known"
+		default:
+			n.raw.TransferLeader(id)
+			a = answer{status: http.StatusOK}
+		}
+	})
+	if a.status == http.StatusOK {
+		w.WriteHeader(http.StatusNoContent)
+	} else {
+		n.reply(w, a)
+	}
 }
 
 // checkChange says what forbids a change; an empty address removes.

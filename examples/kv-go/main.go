@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -26,7 +27,8 @@ import (
 type options struct {
 	id                           uint64
 	cluster                      map[uint64]string
-	listen, data, clusterID      string
+	listen, listenPeers          string
+	data, clusterID              string
 	join, verbose                bool
 	tick, timeout                time.Duration
 	snapshotEntries, catchUp     uint64
@@ -50,6 +52,8 @@ func parseOptions(arguments []string) (*options, error) {
 	f.Uint64Var(&o.id, "id", 0, "this node's id, from 1 up; never used before in this cluster")
 	cluster := f.String("cluster", "", "the first members, ID=URL,...: the same list for each")
 	f.StringVar(&o.listen, "listen", "", "where clients are served, http://host:port")
+	f.StringVar(&o.listenPeers, "listen-peers", "",
+		"where peers are served, when they reach this node's own URL through something")
 	f.StringVar(&o.data, "data", "", "this node's directory; made if it is not there")
 	f.BoolVar(&o.join, "join", false, "wait for a running cluster, to which POST /ID added it")
 	f.StringVar(&o.clusterID, "cluster-id", "kv", "the cluster's name")
@@ -83,6 +87,8 @@ func parseOptions(arguments []string) (*options, error) {
 		return nil, errors.New("--id must be a number from 1 up")
 	case !isURL(o.listen):
 		return nil, errors.New("--listen is not http://host:port")
+	case o.listenPeers != "" && !isURL(o.listenPeers):
+		return nil, errors.New("--listen-peers is not http://host:port")
 	case o.data == "":
 		return nil, errors.New("--data is missing")
 	case !isVisible(o.clusterID):
@@ -174,7 +180,10 @@ func run(ctx context.Context, o *options) error {
 	}
 	n.peers = newPeers(n, own)
 	failed := make(chan error, 3)
-	for address, handler := range map[string]http.Handler{o.listen: n.clients(), own: n.peers} {
+	doors := map[string]http.Handler{
+		o.listen: n.clients(), cmp.Or(o.listenPeers, own): n.peers,
+	}
+	for address, handler := range doors {
 		server, err := serve(address, handler, failed)
 		if err != nil {
 			return err

@@ -60,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--id", type=number(1, 2**63 - 1), required=True, help="never used before")
     add("--cluster", type=cluster, default={}, help="the first members, ID=URL,...")
     add("--listen", type=url, required=True, help="where clients are served, http://host:port")
+    add("--listen-peers", type=url, help="where peers are served, when not at this node's own URL")
     add("--data", required=True, help="this node's directory; made if it is not there")
     add("--join", action="store_true", help="wait for a running cluster to which it was added")
     add("--cluster-id", type=name, default="kv", help="nodes of others are refused")
@@ -102,7 +103,7 @@ async def serve(options: argparse.Namespace) -> int:
     doors = Web(node)
     runners = []
     try:
-        runners.append(await listen(doors.peers(), node.own_url))
+        runners.append(await listen(doors.peers(), options.listen_peers or node.own_url))
         runners.append(await listen(doors.clients(), options.listen))
         logging.getLogger("kv-python").info("node %d serves %s", options.id, options.listen)
         return await node.ended

@@ -159,6 +159,15 @@ class Node:
             raise Refused(409 if pending else 400, why) from error
         return await self.wait_for(serial)
 
+    def transfer(self, member: int) -> None:
+        """Ask the leader to hand over."""
+        if self.members.get(member, (True, ""))[0]:
+            raise Refused(404, f"no member has the id {member}")
+        if self.raft.soft_state().leader is None:
+            raise Refused(503, "no leader is known")
+        self.raft.transfer_leader(member)
+        self.wake.set()
+
     def check_change(self, member: int, url: str | None) -> None:
         removed, known = self.members.get(member, (False, None))
         left = [m for m, (gone, _) in self.members.items() if not gone]

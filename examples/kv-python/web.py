@@ -108,6 +108,8 @@ class Web:
             if request.method not in ("GET", "HEAD"):
                 raise Answer(405, "the status can only be read", Allow="GET, HEAD")
             return web.json_response(self.status(), dumps=lambda o: json.dumps(o) + "\n")
+        if path == b"_/leader":
+            return await self.on_leader(request)
         if path.startswith(b"_/"):
             raise Answer(404, "nothing is there; a key that begins with _/ is at /_/kv/_/...")
         if request.method in ("POST", "DELETE"):
@@ -172,6 +174,17 @@ class Web:
                 raise Answer(400, "the body is not a peer URL of the form http://host:port")
         index = await self.node.change(member, url)
         return web.Response(status=204, headers={"Raft-Index": str(index)})
+
+    async def on_leader(self, request: web.Request) -> web.Response:
+        if request.method != "PUT":
+            raise Answer(405, "leadership is handed over by PUT", Allow="PUT")
+        if not has_body(request):
+            raise Answer(411, "the id of the member that is to lead is needed in the body")
+        member = node_id((await request.read()).decode("latin-1").strip())
+        if member is None:
+            raise Answer(400, "the body is not a member's id")
+        self.node.transfer(member)
+        return web.Response(status=204)
 
     def status(self) -> dict:
         node, state = self.node, self.node.raft.status()

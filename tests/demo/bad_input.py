@@ -115,6 +115,11 @@ class Clients(ClusterCase):
             (404, "GET", "/_/nothing", None, {}),
             (404, "PUT", "/_/nothing", b"x", {}),
             (405, "PUT", "/_/status", b"x", {}),
+            (405, "GET", "/_/leader", None, {}),
+            (405, "POST", "/_/leader", b"1", {}),
+            (400, "PUT", "/_/leader", b"me", {}),
+            (400, "PUT", "/_/leader", b"", {}),
+            (404, "PUT", "/_/leader", b"77", {}),
             (405, "PATCH", "/k", b"x", {}),
             (405, "OPTIONS", "/k", None, {}),
             (405, "POST", "/_/kv/k", b"x", {}),
@@ -147,7 +152,7 @@ class Clients(ClusterCase):
         self.assertIn("PUT", self.expect(self.leader, 405, "PATCH", "/k", b"x").headers["Allow"])
 
     def test_a_body_is_needed(self):
-        for method, path in (("PUT", "/k"), ("POST", "/4")):
+        for method, path in (("PUT", "/k"), ("POST", "/4"), ("PUT", "/_/leader")):
             answer = raw(
                 self.leader.client_port, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
             )
@@ -301,6 +306,12 @@ class Patience(unittest.TestCase):
         )
         self.assertEqual(answer.body, b"while it was frozen")
         self.assertGreaterEqual(self.leader.status()["term"], status["term"])
+
+    def test_leadership_is_handed_over_when_a_follower_is_asked(self):
+        to = self.others[0]
+        answer = self.others[1].ask("PUT", "/_/leader", str(to.id).encode())
+        self.assertEqual(answer.status, 204, answer.reason)
+        wait_until(lambda: to.status()["role"] == "leader", 10, "the new leader", self.cluster)
 
     def test_the_leader_can_be_removed_through_a_follower(self):
         self.assertEqual(self.leader.ask("PUT", "/key", b"value").status, 204)

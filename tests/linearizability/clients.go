@@ -1,0 +1,240 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+const (
+	clientCount = 8
+	openKeys    = 4   // how many keys are in use at a time
+	keyLife     = 120 // after how many operations a key makes room for a new one
+	attempts    = 4   // of a write that has a request id
+)
+
+// clients are what use the cluster, and the history of what they heard.
+type clients struct {
+	cluster *cluster
+	seed    uint64
+	started time.Time
+	used    [openKeys]atomic.Int64
+
+	mu      sync.Mutex
+	history []porcupine.Operation
+	// When each value was sent, by key and value: a stale read may only find what was sent.
+	sent    map[[2]string]int64
+	tally   tally
+	problem error
+}
+
+// tally counts what came of the operations.
+type tally struct {
+	reads, writes, retried, refused, unknown, stale int
+}
+
+func (t *tally) add(o tally) {
+	t.reads += o.reads
+	t.writes += o.writes
+	t.retried += o.retried
+	t.refused += o.refused
+	t.unknown += o.unknown
+	t.stale += o.stale
+}
+
+func (t *tally) operations() int { return t.reads + t.writes + t.unknown + t.stale }
+
+func newClients(c *cluster, seed uint64) *clients {
+	return &clients{cluster: c, seed: seed, started: time.Now(), sent: map[[2]string]int64{}}
+}
+
+func (c *clients) now() int64 { return int64(time.Since(c.started)) }
+
+// run lets all clients work until they are told to stop.
+func (c *clients) run(stop <-chan struct{}) {
+	var working sync.WaitGroup
+	for number := range clientCount {
+		working.Go(func() {
+			chance := rand.New(rand.NewPCG(c.seed, uint64(number)))
+			for operation := 0; ; operation++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Duration(chance.IntN(8)) * time.Millisecond):
+					c.operate(number, operation, chance)
+				}
+			}
+		})
+	}
+	working.Wait()
+}
+
+func (c *clients) operate(number, operation int, chance *rand.Rand) {
+	place := chance.IntN(openKeys)
+	key := fmt.Sprintf("k%d-%d", place, c.used[place].Add(1)/keyLife)
+	slot := chance.IntN(len(c.cluster.nodes()))
+	value := fmt.Sprintf("%d.%d", number, operation)
+	switch p := chance.IntN(100); {
+	case p < 45:
+		c.read(number, slot, key)
+	case p < 50:
+		c.readStale(slot, key)
+	case p < 90:
+		c.write(number, slot, key, value, chance.IntN(2) == 0)
+	default:
+		c.write(number, slot, key, "", chance.IntN(2) == 0)
+	}
+}
+
+func (c *clients) keyURL(slot int, key string) string {
+	return c.cluster.at(slot).url + "/_/kv/" + key
+}
+
+// get is a read's answer: whether there was one, and the value, empty where there is none.
+func get(url string) (string, bool) {
+	response, text, err := request(http.MethodGet, url, "", nil)
+	switch {
+	case err != nil:
+		return "", false
+	case response.StatusCode == http.StatusNotFound:
+		return "", true
+	}
+	return text, response.StatusCode == http.StatusOK
+}
+
+func (c *clients) read(number, slot int, key string) {
+	call := c.now()
+	if value, ok := get(c.keyURL(slot, key)); ok {
+		c.note(number, call, input{key: key}, output{value: value})
+	}
+}
+
+// readStale reads what a node has. Nobody promises that it is new, but it cannot be of the future.
+func (c *clients) readStale(slot int, key string) {
+	value, ok := get(c.keyURL(slot, key) + "?stale=1")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !ok {
+		return
+	}
+	c.tally.stale++
+	if _, isSent := c.sent[[2]string{key, value}]; !isSent && value != "" {
+		c.problem = errors.Join(c.problem,
+			fmt.Errorf("a stale read of %s found %q, which nobody has written", key, value))
+	}
+}
+
+// write writes a value, or deletes. With a request id it is tried again with other nodes until its
+// fate is known, and still it is one write.
+func (c *clients) write(number, slot int, key, value string, hasID bool) {
+	call := c.now()
+	headers, tries := map[string]string{}, 1
+	if hasID {
+		headers["Request-Id"], tries = fmt.Sprintf("%d-%d-%d", c.seed, number, call), attempts
+	}
+	c.mu.Lock()
+	c.sent[[2]string{key, value}] = call
+	c.mu.Unlock()
+	in, mayBeApplied := input{key: key, write: true, value: value}, false
+	for try := range tries {
+		index, unknown := put(c.keyURL((slot+try)%len(c.cluster.nodes()), key), value, headers)
+		if index != 0 {
+			c.note(number, call, in, output{index: index})
+			return
+		}
+		mayBeApplied = mayBeApplied || unknown
+		if try+1 < tries {
+			c.mu.Lock()
+			c.tally.retried++
+			c.mu.Unlock()
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	if mayBeApplied {
+		c.note(number, call, in, output{unknown: true})
+		return
+	}
+	c.mu.Lock()
+	c.tally.refused++ // it must never be seen: it is not in the history
+	c.mu.Unlock()
+}
+
+// put tries a write once. It returns the index at which it was applied, or else whether it may have
+// been.
+func put(url, value string, headers map[string]string) (uint64, bool) {
+	method := http.MethodPut
+	if value == "" {
+		method = http.MethodDelete
+	}
+	response, _, err := request(method, url, value, headers)
+	var netErr *net.OpError
+	switch {
+	case errors.As(err, &netErr) && netErr.Op == "dial":
+		return 0, false
+	case err != nil:
+		return 0, true
+	case response.StatusCode == http.StatusNoContent:
+		index, _ := strconv.ParseUint(response.Header.Get("Raft-Index"), 10, 64)
+		return index, true
+	}
+	return 0, response.Header.Get("Raft-Outcome") != "refused"
+}
+
+func (c *clients) note(number int, call int64, in input, out output) {
+	end := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case out.unknown:
+		c.tally.unknown++
+	case in.write:
+		c.tally.writes++
+	default:
+		c.tally.reads++
+	}
+	c.history = append(c.history, porcupine.Operation{
+		ClientId: number, Input: in, Call: call, Output: out, Return: end,
+	})
+}
+
+// readAll reads every key that was ever used from every node, when all is well again: each read
+// must be answered, and what a node has by then is what all have.
+func (c *clients) readAll() error {
+	for place := range openKeys {
+		for age := range c.used[place].Load()/keyLife + 1 {
+			key := fmt.Sprintf("k%d-%d", place, age)
+			for slot := range c.cluster.nodes() {
+				call := c.now()
+				value, ok := get(c.keyURL(slot, key))
+				if !ok {
+					return fmt.Errorf("node %d does not read %s", c.cluster.at(slot).id, key)
+				}
+				c.note(clientCount, call, input{key: key}, output{value: value})
+				if stale, ok := get(c.keyURL(slot, key) + "?stale=1"); !ok || stale != value {
+					return fmt.Errorf("node %d has %q in %s, long after all have %q",
+						c.cluster.at(slot).id, stale, key, value)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ended is the whole history. What nobody heard the end of has not ended.
+func (c *clients) ended() []porcupine.Operation {
+	end := c.now()
+	for i := range c.history {
+		if c.history[i].Output.(output).unknown {
+			c.history[i].Return = end
+		}
+	}
+	return c.history
+}
