@@ -18,6 +18,7 @@ mod log;
 mod message;
 mod node;
 mod ready;
+mod referee;
 mod snapshot;
 mod status;
 mod storage;
@@ -55,6 +56,8 @@ mod _raftcore {
     use crate::node::{_after_fork, RawNode};
     #[pymodule_export]
     use crate::ready::{Ready, StorageAppend, StorageApply, StorageResponse};
+    #[pymodule_export]
+    use crate::referee::_Referee;
     #[pymodule_export]
     use crate::snapshot::Snapshot;
     #[pymodule_export]

@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
+use bytes::Bytes;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
+use raft_sim::Input;
 use raftcore::{AppliedConfChange, ConfChangeOutcome, Error, Fault, Node, Proposed, RoleKind};
 
 use crate::buffer::{Blob, payload};
@@ -20,6 +22,7 @@ use crate::errors::{guarded, not_leader, panic_text, plain, raise, replaced};
 use crate::log::Lines;
 use crate::message::message as decoded;
 use crate::ready::{Contents, Ready, StorageResponse};
+use crate::referee::Watch;
 use crate::status::{Status, metrics};
 use crate::storage::{Backend, Callbacks};
 use crate::values::{Many, Peer, Position, SoftState, Span, node_id};
@@ -44,6 +47,7 @@ pub(crate) struct RawNode {
     callbacks: Option<Arc<Callbacks>>,
     /// Whether storage threads take the place of `advance`.
     is_async: bool,
+    pub(crate) watch: Watch,
 }
 
 struct State {
@@ -51,6 +55,9 @@ struct State {
     /// What the core wants back when the Ready that it made is advanced.
     outstanding: Option<raftcore::Ready>,
 }
+
+/// For a watcher, which asks only that something was proposed and not what.
+static PAYLOAD: Bytes = Bytes::new();
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -91,6 +98,43 @@ impl RawNode {
         act: impl FnOnce(&mut Node<Backend>) -> Result<T, Error>,
     ) -> PyResult<T> {
         self.with(py, |state| act(&mut state.node).map_err(raise))
+    }
+
+    /// As `call`, for what a node is told: a test may watch how it takes it.
+    fn told<T>(
+        &self,
+        py: Python<'_>,
+        input: Input<'_>,
+        act: impl FnOnce(&mut Node<Backend>) -> Result<T, Error>,
+    ) -> PyResult<T> {
+        self.with(py, |state| {
+            let result = act(&mut state.node);
+            self.watch.judge(&state.node, &input, result.as_ref().err())?;
+            result.map_err(raise)
+        })
+    }
+
+    /// Takes a message from a peer; the outer error is a watcher's.
+    fn take(
+        &self,
+        node: &mut Node<Backend>,
+        message: raftcore::Message,
+    ) -> PyResult<Result<(), Error>> {
+        let copy = self.watch.is_on().then(|| message.clone());
+        let result = node.step(message);
+        if let Some(message) = copy {
+            self.watch.judge(node, &Input::Step(&message), result.as_ref().err())?;
+        }
+        Ok(result)
+    }
+
+    /// Looks at the node.
+    pub(crate) fn look<T>(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&Node<Backend>) -> PyResult<T>,
+    ) -> PyResult<T> {
+        self.with(py, |state| act(&state.node))
     }
 
     fn enter(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Option<State>>> {
@@ -159,6 +203,7 @@ impl RawNode {
             lines,
             callbacks,
             is_async: config.async_storage_writes,
+            watch: Watch::default(),
         })
     }
 
@@ -181,14 +226,14 @@ impl RawNode {
 
     /// One tick of the application's clock. All time-outs are counted in ticks.
     fn tick(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, Node::tick)
+        self.told(py, Input::Tick, Node::tick)
     }
 
     /// Takes a message from a peer, as bytes or decoded. Raises DecodeError, InvalidMessage, and
     /// ProposalDropped or NotLeader for a proposal that is not taken.
     fn step(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let message = guarded(|| decoded(message))?;
-        self.call(py, |node| node.step(message))
+        self.with(py, |state| self.take(&mut state.node, message)?.map_err(raise))
     }
 
     /// Takes many messages in order. What is refused is passed over and does not keep the rest
@@ -206,7 +251,7 @@ impl RawNode {
         }
         self.with(py, |state| {
             for message in taken {
-                match state.node.step(message) {
+                match self.take(&mut state.node, message)? {
                     Ok(()) => {}
                     Err(error @ Error::Faulted(_)) => return Err(raise(error)),
                     Err(error) => refused.push(raise(error)),
@@ -218,7 +263,7 @@ impl RawNode {
 
     /// Campaigns now. Does nothing on a leader, or on a node that may not campaign.
     fn campaign(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, Node::campaign)
+        self.told(py, Input::Campaign, Node::campaign)
     }
 
     /// Proposes a payload on the leader and returns where it stands in its log: not yet
@@ -228,7 +273,9 @@ impl RawNode {
         let data = payload(data)?;
         self.with(py, |state| {
             Self::lead(py, &state.node)?;
-            match state.node.propose(data).map_err(raise)? {
+            let result = state.node.propose(data);
+            self.watch.judge(&state.node, &Input::Propose(&PAYLOAD), result.as_ref().err())?;
+            match result.map_err(raise)? {
                 Proposed::Appended { term, last, .. } => {
                     Ok(Position { term: term.0, index: last.0 })
                 }
@@ -243,7 +290,9 @@ impl RawNode {
         let payloads = payloads.collect::<PyResult<Vec<_>>>()?;
         self.with(py, |state| {
             Self::lead(py, &state.node)?;
-            match state.node.propose_many(payloads).map_err(raise)? {
+            let result = state.node.propose_many(payloads);
+            self.watch.judge(&state.node, &Input::Propose(&PAYLOAD), result.as_ref().err())?;
+            match result.map_err(raise)? {
                 Proposed::Appended { term, first, last } => {
                     Ok(Span { term: term.0, first: first.0, last: last.0 })
                 }
@@ -257,7 +306,7 @@ impl RawNode {
     /// ProposalDropped, and NotLeader where forwarding is off.
     fn forward(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<u64> {
         let data = payload(data)?;
-        self.call(py, |node| {
+        self.told(py, Input::Propose(&PAYLOAD), |node| {
             Ok(match node.propose(data)? {
                 Proposed::Appended { .. } => node.id().get(),
                 Proposed::Forwarded { leader } => leader.get(),
@@ -276,7 +325,10 @@ impl RawNode {
         let change = change(conf_change)?;
         self.with(py, |state| {
             Self::lead(py, &state.node)?;
-            match state.node.propose_conf_change(&change).map_err(raise)? {
+            let result = state.node.propose_conf_change(&change);
+            let input = Input::ProposeConfChange(&change);
+            self.watch.judge(&state.node, &input, result.as_ref().err())?;
+            match result.map_err(raise)? {
                 ConfChangeOutcome::Appended(position) => Ok(position.into()),
                 ConfChangeOutcome::Replaced { reason, .. } => Err(replaced(py, &reason)),
                 ConfChangeOutcome::Forwarded { leader } => Err(not_leader(py, Some(leader))),
@@ -287,11 +339,12 @@ impl RawNode {
     /// As propose_conf_change, but a follower passes it on. Returns the leader's id.
     fn forward_conf_change(&self, py: Python<'_>, conf_change: &Bound<'_, PyAny>) -> PyResult<u64> {
         let change = change(conf_change)?;
-        self.with(py, |state| match state.node.propose_conf_change(&change).map_err(raise)? {
+        let input = Input::ProposeConfChange(&change);
+        match self.told(py, input, |node| node.propose_conf_change(&change))? {
             ConfChangeOutcome::Appended(_) => Ok(self.id),
             ConfChangeOutcome::Replaced { reason, .. } => Err(replaced(py, &reason)),
             ConfChangeOutcome::Forwarded { leader } => Ok(leader.get()),
-        })
+        }
     }
 
     /// Applies a committed membership change: a ConfChange, a ConfChangeV2, or the Entry that
@@ -303,10 +356,14 @@ impl RawNode {
         conf_change: &Bound<'_, PyAny>,
     ) -> PyResult<conf_change::AppliedConfChange> {
         let applied: AppliedConfChange = if let Ok(entry) = conf_change.cast::<Entry>() {
-            self.call(py, |node| node.apply_conf_change_entry(&entry.get().inner))?
+            let entry = &entry.get().inner;
+            let input = Input::ApplyConfChange(entry);
+            self.told(py, input, |node| node.apply_conf_change_entry(entry))?
         } else {
             let change = change(conf_change)?.into();
-            self.call(py, |node| node.apply_conf_change(&change))?
+            let unknown = raftcore::Entry::default();
+            let input = Input::ApplyConfChange(&unknown);
+            self.told(py, input, |node| node.apply_conf_change(&change))?
         };
         Ok(applied.into())
     }
@@ -314,25 +371,26 @@ impl RawNode {
     /// Asks for an index at which a read is linearizable. The answer comes as a ReadState with
     /// the same context, or not at all if leadership changes. Raises ProposalDropped.
     fn read_index(&self, py: Python<'_>, context: Blob) -> PyResult<()> {
-        self.call(py, |node| node.read_index(context.0))
+        let input = Input::ReadIndex(&context.0);
+        self.told(py, input, |node| node.read_index(context.0.clone()))
     }
 
     /// Hands leadership over to a voter, or asks the leader to. Raises UsageError when it is no
     /// voter, ProposalDropped when no leader is known.
     fn transfer_leader(&self, py: Python<'_>, to: u64) -> PyResult<()> {
         let to = node_id(to)?;
-        self.call(py, |node| node.transfer_leader(to))
+        self.told(py, Input::Transfer(to), |node| node.transfer_leader(to))
     }
 
     /// Makes a follower forget its leader, so that it votes before its lease ends.
     fn forget_leader(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, Node::forget_leader)
+        self.told(py, Input::ForgetLeader, Node::forget_leader)
     }
 
     /// Reports that a message to this member was not delivered.
     fn report_unreachable(&self, py: Python<'_>, member: u64) -> PyResult<()> {
         let member = node_id(member)?;
-        self.call(py, |node| node.report_unreachable(member))
+        self.told(py, Input::Unreachable(member), |node| node.report_unreachable(member))
     }
 
     /// Reports what became of a snapshot that was to be sent. To be called in either case.
@@ -342,7 +400,9 @@ impl RawNode {
             1 => raftcore::SnapshotStatus::Failed,
             _ => raftcore::SnapshotStatus::Finished,
         };
-        self.call(py, |node| node.report_snapshot(member, status))
+        let arrived = status == raftcore::SnapshotStatus::Finished;
+        let input = Input::SnapshotStatus(member, arrived);
+        self.told(py, input, |node| node.report_snapshot(member, status))
     }
 
     /// Whether there is something to do. Cheap: to be asked after every call.
@@ -354,7 +414,9 @@ impl RawNode {
     /// not advanced.
     fn ready(&self, py: Python<'_>) -> PyResult<Option<Ready>> {
         self.with(py, |state| {
-            let Some(mut ready) = state.node.ready().map_err(raise)? else { return Ok(None) };
+            let ready = state.node.ready().map_err(raise)?;
+            self.watch.judge_ready(&state.node, ready.as_ref())?;
+            let Some(mut ready) = ready else { return Ok(None) };
             let contents = Contents::take(&mut ready);
             if !self.is_async {
                 state.outstanding = Some(ready);
@@ -377,6 +439,7 @@ impl RawNode {
                 return answer.map_err(raise);
             };
             let result = state.node.advance(core);
+            self.watch.judge(&state.node, &Input::Advance, result.as_ref().err())?;
             if result.is_err() {
                 // The core hands it out again: it stays the one that is outstanding.
                 state.outstanding = state.node.ready().ok().flatten();
@@ -393,7 +456,7 @@ impl RawNode {
         response: &Bound<'_, StorageResponse>,
     ) -> PyResult<()> {
         let response = response.get().inner.clone();
-        self.call(py, |node| node.storage_response(response))
+        self.told(py, Input::Appended, |node| node.storage_response(response))
     }
 
     /// The state of this node, and on a leader of everyone it tracks.

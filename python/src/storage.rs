@@ -38,6 +38,11 @@ impl Shared {
 }
 
 impl MemoryStorage {
+    /// The log as it is now: cheap, for entries are shared.
+    pub(crate) fn copy(&self) -> raftcore::MemoryStorage {
+        self.shared.lock().clone()
+    }
+
     fn change<T>(
         &self,
         act: impl FnOnce(&mut raftcore::MemoryStorage) -> Result<T, StorageError>,

@@ -1,4 +1,5 @@
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import hypothesis
@@ -88,44 +89,69 @@ def test_what_takes_too_long_names_the_seed():
         cluster.run_until(SimCluster.leader, ticks=100)
 
 
-@pytest.mark.parametrize(
-    ("check", "fake"),
-    [
-        ("one_leader_a_term", {"id": 2, "role": raft.Role.LEADER}),
-        ("one_vote_a_term", {"id": 1, "vote": 3}),
-        ("term_never_falls", {"id": 1, "term": 1}),
-        ("commit_never_falls", {"id": 1, "commit": 1, "applied": 1}),
-        ("applied_is_committed", {"id": 1, "applied": 99}),
-    ],
-)
-def test_each_judge_objects(check, fake):
-    cluster = SimCluster(3, seed=5)
-    cluster.tick()
-    cluster.campaign(1)
-    cluster.run_until(lambda c: c.leader() == 1)
-    cluster.campaign(1)
-    cluster.propose(b"x")
-    cluster.run_until(SimCluster.converged)
-    cluster.judges.states[1] = real = cluster.node(1).status()
-    fields = {name: getattr(real, name) for name in raft.Status.__match_args__}
-    if check == "term_never_falls":
-        fields["term"] += 1
-        cluster.judges.states[1] = raft.Status(**fields)
-    with pytest.raises(Violation) as caught:
-        cluster.judges.on_status(raft.Status(**(fields | fake)))
-    assert caught.value.check == check
+class Sabotaged(SimCluster):
+    """A disk or an application that breaks the contract in one way."""
+
+    def _compact(self, one):
+        pass
 
 
-def test_the_judge_of_entries_objects():
-    cluster = story(SimCluster(seed=1))
-    judges = cluster.judges
-    judges.applied[1] = 2
-    with pytest.raises(Violation, match="same_entry_everywhere"):
-        judges.on_committed(1, raft.Entry(99, 3, b"another"))
-    with pytest.raises(Violation, match="applied_in_order"):
-        judges.on_committed(2, raft.Entry(1, 99))
-    with pytest.raises(Violation, match="snapshot_is_committed"):
-        judges.on_snapshot(3, raft.Position(99, 3))
+class SendsBeforeSync(Sabotaged):
+    def _send(self, sender, ready, *, after_sync):
+        if not after_sync:
+            super()._send(sender, ready, after_sync=False)
+            super()._send(sender, ready, after_sync=True)
+
+
+class NeverWrites(Sabotaged):
+    def _write(self, member, ready):
+        # On a leader the core itself notices.
+        if not ready.entries or member == self.leader():
+            super()._write(member, ready)
+
+
+class ForgetsVotes(Sabotaged):
+    def _persist(self, memory, ready):
+        super()._persist(memory, ready)
+        stored, _ = memory.initial_state()
+        memory.set_hard_state(raft.HardState(stored.term, None, stored.commit))
+
+
+class ForgetsTerms(Sabotaged):
+    def _start(self, member):
+        self._members[member].memory.set_hard_state(raft.HardState())
+        super()._start(member)
+
+
+class LosesTheTail(Sabotaged):
+    def _start(self, member):
+        old = self._members[member].memory
+        stored, _ = old.initial_state()
+        short = raft.HardState(stored.term, stored.vote, min(stored.commit, 1))
+        entries = old.entries(1, 2) if old.last_index() else []
+        voters = self.members
+        memory = raft.MemoryStorage(voters=voters, hard_state=short, entries=entries)
+        self._members[member].memory = memory
+        super()._start(member)
+
+
+class AppliesTwice(Sabotaged):
+    def _apply(self, member, one, entry):
+        super()._apply(member, one, entry)
+        super()._apply(member, one, entry)
+
+
+class LeavesOneOut(Sabotaged):
+    def _apply(self, member, one, entry):
+        if entry.index != 3:
+            super()._apply(member, one, entry)
+
+
+class Draws(RegisterMachine):
+    """Not a function of its log."""
+
+    def apply(self, data):
+        super().apply(data + bytes([id(self) % 251]))
 
 
 class Forgetful(RegisterMachine):
@@ -136,16 +162,73 @@ class Forgetful(RegisterMachine):
         self.log = self.log[1:]
 
 
-def test_a_state_machine_that_diverges_is_found():
-    cluster = SimCluster(3, seed=4, machine=Forgetful, snapshot_entries=3)
-    cluster.run_until(SimCluster.leader)
-    for n in range(8):
-        cluster.propose(b"%d" % n)
+def crowded(cluster):
+    """Elections, a crash, a new leader."""
+    cluster.slow_disks(0, 2)
+    for _ in range(3):
+        cluster.run_until(SimCluster.leader)
+        for n in range(3):
+            cluster.propose(b"%d" % n)
+            cluster.tick()
+        victim = cluster.leader()
+        cluster.crash(victim)
+        cluster.tick(40)
+        cluster.restart(victim)
+    cluster.slow_disks(0, 0)
     cluster.run_until(SimCluster.converged)
-    cluster.crash(2)
-    cluster.restart(2)
-    with pytest.raises(AssertionError, match="seed=4"):
-        cluster.run_until(SimCluster.converged, ticks=200)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "check"),
+    [
+        (SendsBeforeSync, "released_.*_is_durable"),
+        (NeverWrites, "released_acknowledgement_is_durable"),
+        (ForgetsVotes, "released_vote.*_is_durable"),
+        (ForgetsTerms, "restart_keeps_promises"),
+        (LosesTheTail, "restart_keeps_the_log"),
+        (AppliesTwice, "applied_in_order_once_without_gap"),
+        (LeavesOneOut, "applied_in_order_once_without_gap"),
+    ],
+)
+def test_a_broken_application_is_found_by_name(cluster, check):
+    crowded(SimCluster(seed=9))
+    made = cluster(seed=9)
+    with pytest.raises(Violation, match=f"^{check}: node ") as caught:
+        crowded(made)
+    assert re.fullmatch(check, caught.value.check)
+    assert made.trace[-1]["event"] == "violation"
+    assert caught.value.__notes__ == ["you can reproduce this with seed=9"]
+
+
+@pytest.mark.parametrize("options", [{}, {"snapshot_entries": 3}])
+@pytest.mark.parametrize("machine", [Draws, Forgetful])
+def test_a_state_machine_that_diverges_is_found(machine, options):
+    cluster = SimCluster(seed=4, machine=machine, **options)
+    if machine is Forgetful and not options:
+        crowded(cluster)
+        return
+    with pytest.raises(Violation, match=r"^applied_equals_history: node . has state"):
+        crowded(cluster)
+
+
+def test_reads_are_judged_and_a_call_of_ones_own_is_too():
+    cluster = SimCluster(seed=3)
+    cluster.run_until(SimCluster.leader)
+    leader = cluster.leader()
+    cluster.propose(b"x")
+    cluster.node(leader).read_index(b"ask")
+    cluster.node(leader).propose(b"y")
+    cluster.run_until(SimCluster.converged)
+    assert cluster.machine(leader).log == [b"x", b"y"]
+
+
+def test_members_are_as_many_as_can_be_judged():
+    with pytest.raises(ValueError, match="ids end at 7"):
+        SimCluster(8)
+    cluster = SimCluster(7, seed=1)
+    cluster.run_until(SimCluster.leader)
+    with pytest.raises(ValueError, match="ids end at 7"):
+        cluster.change(raft.ConfChangeKind.ADD_LEARNER, 8)
 
 
 class OwnStorage(PythonStorage):

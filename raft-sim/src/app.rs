@@ -1,13 +1,15 @@
 //! The application's loop around one node: take a Ready, send, write, sync, send what waited,
 //! apply, advance. Between any two of these a crash, a pause or another message can come.
 
-use raftcore::{Body, Entries, Entry, Message, Ready, Snapshot};
+use raftcore::{Entries, Entry, Message, Ready, Snapshot};
 
 use crate::check::{contract, durability};
 use crate::client::{Client, Machine};
-use crate::cluster::{Input, World};
+use crate::cluster::World;
 use crate::disk::{Batch, Disk};
 use crate::host::{Stage, range_of};
+use crate::input::Input;
+use crate::observe::judge_release;
 use crate::sabotage::Sabotage;
 
 impl World {
@@ -128,8 +130,11 @@ impl World {
 
     /// A message leaves the node.
     pub(crate) fn release(&mut self, slot: usize, message: &Message) {
-        let verdict = self.judge_release(slot, message);
-        self.note(verdict);
+        if self.plan.is_judged {
+            let digest = |data: &[u8]| Machine::decode(data).digest();
+            let verdict = judge_release(&mut self.judges, &self.hosts[slot], message, digest);
+            self.note(verdict);
+        }
         self.trace(slot, || format!("-> {}", raftcore::describe::message(&message.into())));
         self.send(slot, message);
     }
@@ -369,30 +374,6 @@ impl World {
             }
         }
         self.answer_reads(slot);
-    }
-
-    /// What a message claims, checked as it leaves.
-    fn judge_release(&mut self, slot: usize, message: &Message) -> crate::check::Verdict {
-        if !self.plan.is_judged {
-            return Ok(());
-        }
-        if let Some(disk) = self.hosts[slot].disk() {
-            durability::on_release(message, disk)?;
-            durability::on_vote_request(message, disk)?;
-        }
-        match &message.body {
-            Body::VoteResponse(response) if !response.rejected => {
-                self.judges.election.on_promise(slot, message.term.0, message.to)
-            }
-            Body::Snapshot(snapshot) => {
-                let state = Machine::decode(&snapshot.data).digest();
-                let index = snapshot.index().0;
-                let id = self.hosts[slot].id;
-                self.judges.log.on_snapshot(id, snapshot, state)?;
-                self.judges.membership.on_applied_change(id, index, &snapshot.conf_state)
-            }
-            _ => Ok(()),
-        }
     }
 }
 

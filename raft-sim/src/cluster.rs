@@ -5,12 +5,13 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use bytes::Bytes;
-use raftcore::{Error, Membership, Message, Node, NodeId, Peer, Position, Term, describe, wire};
+use raftcore::{Error, Membership, Message, Node, NodeId, Peer, Position, Term, wire};
 
 use crate::check::{Judges, Verdict, Violation};
 use crate::client::{Client, Machine};
 use crate::disk::Disk;
 use crate::host::{Host, founders};
+use crate::input::{Input, show};
 use crate::network::{Fate, Network, SLOTS};
 use crate::random::{Random, mix, mix_bytes};
 use crate::schedule::Recorder;
@@ -101,31 +102,6 @@ impl Ord for Queued {
         // The heap gives its greatest first: the earliest has to be that.
         (other.at, other.number).cmp(&(self.at, self.number))
     }
-}
-
-/// What a node is told: for the trace, the record and the judges.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Input<'a> {
-    Tick,
-    Step(&'a Message),
-    Bytes(&'a [u8]),
-    Propose(&'a Bytes),
-    ProposeConfChange(&'a raftcore::AnyConfChange),
-    ReadIndex(&'a Bytes),
-    Transfer(NodeId),
-    ForgetLeader,
-    Unreachable(NodeId),
-    SnapshotStatus(NodeId, bool),
-    Campaign,
-    Ready,
-    /// Takes the Ready again of which `advance` failed.
-    ReadyAgain,
-    ApplyConfChange(&'a raftcore::Entry),
-    Advance,
-    /// A local reply of the append thread.
-    Appended,
-    /// The reply of the apply thread.
-    Applied,
 }
 
 /// The whole simulated world.
@@ -468,27 +444,5 @@ impl World {
         let leaders = self.hosts.iter().filter(|host| host.leads());
         let term = |host: &Host| host.status.as_ref().map_or(Term::ZERO, |s| s.hard_state.term);
         leaders.max_by_key(|host| term(host)).map(|host| host.slot)
-    }
-}
-
-/// An input as the scenarios write it.
-fn show(input: &Input<'_>) -> String {
-    match input {
-        Input::Tick => "tick".into(),
-        Input::Step(message) => format!("<- {}", describe::message(&(*message).into())),
-        Input::Bytes(bytes) => format!("<- {} bytes {}", bytes.len(), describe::quoted(bytes)),
-        Input::Propose(data) => format!("propose {}", describe::quoted(data)),
-        Input::ProposeConfChange(change) => format!("propose {}", describe::conf_change(change)),
-        Input::ReadIndex(context) => format!("read-index {}", describe::quoted(context)),
-        Input::Transfer(to) => format!("transfer-leadership to={to}"),
-        Input::ForgetLeader => "forget-leader".into(),
-        Input::Unreachable(member) => format!("report-unreachable {member}"),
-        Input::SnapshotStatus(to, arrived) => format!("report-snapshot to={to} ok={arrived}"),
-        Input::Campaign => "campaign".into(),
-        Input::Ready | Input::ReadyAgain => "ready".into(),
-        Input::ApplyConfChange(entry) => format!("apply {}", describe::entry(entry)),
-        Input::Advance => "advance".into(),
-        Input::Appended => "append response".into(),
-        Input::Applied => "apply response".into(),
     }
 }

@@ -79,6 +79,11 @@ impl Disk {
         Self { view: log.clone(), durable: log, ..Self::default() }
     }
 
+    /// A disk that has this log, and would have it after a crash.
+    pub(crate) fn with_log(log: &MemoryStorage) -> Self {
+        Self { view: log.clone(), durable: log.clone(), ..Self::default() }
+    }
+
     /// Writes, so that the node can read it. It would not yet survive a crash.
     pub(crate) fn write(&mut self, batch: Batch) -> Result<(), StorageError> {
         put(&mut self.view, &batch)?;

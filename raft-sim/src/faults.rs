@@ -3,7 +3,8 @@
 
 use raftcore::{Error, Node, NodeId};
 
-use crate::cluster::{Event, Input, World};
+use crate::cluster::{Event, World};
+use crate::input::Input;
 use crate::network::SLOTS;
 use crate::swarm::{Action, Who};
 

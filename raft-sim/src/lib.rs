@@ -8,7 +8,7 @@
 //! and every rule of the protocol checked after every step (`check`). `swarm` draws what a seed
 //! stands for, `cluster` has the clock and the queue of events, `host` and `app` are a node with
 //! its application, `faults` and `workload` what happens to it, `settle` the phase in which all
-//! must become well again.
+//! must become well again. [`Referee`] is the judges alone, for nodes that somebody else drives.
 
 mod app;
 mod check;
@@ -18,10 +18,12 @@ mod disk;
 mod explore;
 mod faults;
 mod host;
+mod input;
 mod limits;
 mod network;
 mod observe;
 mod random;
+mod referee;
 mod regressions;
 mod run;
 mod sabotage;
@@ -35,6 +37,8 @@ mod workload;
 
 pub use check::Violation;
 pub use explore::{Found, Scope, explore};
+pub use input::Input;
+pub use referee::Referee;
 pub use regressions::REGRESSIONS;
 pub use run::{Options, Outcome, catch_panics, minimise, run};
 pub use sabotage::Sabotage;

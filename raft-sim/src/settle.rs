@@ -5,7 +5,8 @@ use bytes::Bytes;
 use raftcore::{ConfChangeV2, NodeId};
 
 use crate::check::liveness::{Goal, Liveness, PATIENCE};
-use crate::cluster::{Event, Input, World};
+use crate::cluster::{Event, World};
+use crate::input::Input;
 use crate::limits::{self, Held};
 use crate::network::{SLOTS, Weather};
 use crate::swarm::TICK;

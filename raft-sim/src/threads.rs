@@ -4,9 +4,10 @@
 use raftcore::{LocalResponse, Reply};
 
 use crate::check::contract;
-use crate::cluster::{Event, Input, World};
+use crate::cluster::{Event, World};
 use crate::disk::Batch;
 use crate::host::AppendStage;
+use crate::input::Input;
 
 impl World {
     /// Whoever has work and rests goes on soon.

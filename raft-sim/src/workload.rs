@@ -7,7 +7,8 @@ use raftcore::{
 };
 
 use crate::client::{Change, Client, Command, Doing, REGISTERS};
-use crate::cluster::{Event, Input, World};
+use crate::cluster::{Event, World};
+use crate::input::Input;
 use crate::network::SLOTS;
 use crate::random::Random;
 use crate::swarm::{Changes, TICK, Who};

@@ -6,9 +6,9 @@
 """
 
 from ._cluster import Machine, RegisterMachine, SimCluster
-from ._judges import Violation
 from ._storage import check_storage
 from ._svg import timeline
+from ._violation import Violation
 
 __all__ = [
     "Machine",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
 from .. import (
@@ -13,8 +13,7 @@ from .. import (
     ConfChangeKind,
     Config,
     ConfState,
-    Entries,
-    HardState,
+    Entry,
     MemoryStorage,
     NotLeader,
     Position,
@@ -23,11 +22,12 @@ from .. import (
     RawNode,
     Ready,
     Role,
-    Snapshot,
     SnapshotStatus,
+    Status,
 )
-from ._judges import Judges, Violation
+from .._raftcore import _Referee
 from ._svg import timeline
+from ._violation import Violation
 
 
 class Machine(Protocol):
@@ -74,21 +74,22 @@ class _Member:
         self.machine = machine
         self.node: RawNode | None = None
         self.memory = MemoryStorage()
-        # What the disk has. Messages of a Ready wait until `due`; a crash before loses it.
-        self.hard_state = HardState()
         self.members = ConfState()
-        self.snapshot: Snapshot | None = None
+        # What is written reaches the disk when it is `due`; a crash before loses it.
         self.working: Ready | None = None
         self.due = 0
         self.applied = 0
+        # As it was when it was last looked at.
+        self.seen: Status
 
 
 class SimCluster:
     """A group of nodes 1 to `size` in virtual time.
 
     Time passes only in `tick`. The same seed and the same calls give the same run: `trace` is then
-    equal too. Every rule of the protocol is checked after every step; a broken one raises
-    Violation. `machine` makes a state machine for each node.
+    equal too. The core's own simulator judges every call on a node, every Ready, every message as
+    it leaves, what the storage has and what the state machine becomes; a broken rule raises
+    Violation with its name. `machine` makes a state machine for each node. Member ids end at 7.
     """
 
     def __init__(
@@ -103,7 +104,6 @@ class SimCluster:
         self.seed: int = seed
         self.now: int = 0
         self.trace: list[dict[str, Any]] = []
-        self.judges: Judges = Judges()
         self._setup = {"size": size, "seed": seed, "snapshot_entries": snapshot_entries, **config}
         self._make_machine = machine
         self._config = config
@@ -117,8 +117,10 @@ class SimCluster:
         self._delays = (1, 1)
         self._disk_delays = (0, 0)
         self._actions: list[list[Any]] = []
-        for member in range(1, size + 1):
-            self._add(member, ConfState(range(1, size + 1)))
+        voters = ConfState(range(1, size + 1))
+        for member in voters.voters:
+            self._add(member, voters)
+        self._referee = _Referee(voters, machine().snapshot())
         for member in self._members:
             self._start(member)
 
@@ -126,9 +128,9 @@ class SimCluster:
 
     def tick(self, count: int = 1) -> None:
         """Let time pass: messages arrive, clocks tick, disks finish."""
-        self._note_action("tick", count)
-        for _ in range(count):
-            self._tick()
+        with self._action("tick", count):
+            for _ in range(count):
+                self._tick()
 
     def run_until(
         self, condition: Callable[[SimCluster], object], ticks: int = 1_000
@@ -153,99 +155,101 @@ class SimCluster:
         Members that are in none of them are cut off from everyone.
         """
         lists = [sorted(group) for group in groups]
-        self._note_action("partition", *lists)
-        self._groups = {member: number for number, group in enumerate(lists, 1) for member in group}
-        for place, member in enumerate(self._members):
-            self._groups.setdefault(member, -1 - place)
-        self._note("partition", groups=lists)
+        with self._action("partition", *lists):
+            numbered = enumerate(lists, 1)
+            self._groups = {member: number for number, group in numbered for member in group}
+            for place, member in enumerate(self._members):
+                self._groups.setdefault(member, -1 - place)
+            self._note("partition", groups=lists)
 
     def heal(self) -> None:
         """Let all messages pass again, without loss and delay."""
-        self._note_action("heal")
-        self._groups, self._loss, self._delays = {}, 0.0, (1, 1)
-        self._note("heal")
+        with self._action("heal"):
+            self._groups, self._loss, self._delays = {}, 0.0, (1, 1)
+            self._note("heal")
 
     def drop(self, share: float) -> None:
         """Lose this share of all messages from now on."""
-        self._note_action("drop", share)
-        self._loss = share
+        with self._action("drop", share):
+            self._loss = share
 
     def delay(self, least: int, most: int) -> None:
         """Deliver messages after so many ticks from now on; different delays change their order."""
-        self._note_action("delay", least, most)
-        self._delays = (max(1, least), max(1, least, most))
+        with self._action("delay", least, most):
+            self._delays = (max(1, least), max(1, least, most))
 
     def slow_disks(self, least: int, most: int) -> None:
         """Let a write take so many ticks from now on; a crash before its end can lose it."""
-        self._note_action("slow_disks", least, most)
-        self._disk_delays = (least, max(least, most))
+        with self._action("slow_disks", least, most):
+            self._disk_delays = (least, max(least, most))
 
     def crash(self, member: int, lose_unsynced: bool = True) -> None:
         """Kill a node. What it has not synced is lost, or is on the disk all the same."""
-        self._note_action("crash", member, lose_unsynced)
-        one = self._members[member]
-        if one.node is None:
-            return
-        one.node.close()
-        if one.working is not None and not lose_unsynced:
-            self._persist(one, one.working)
-        one.node, one.working = None, None
-        self._note("crash", node=member)
+        with self._action("crash", member, lose_unsynced):
+            one = self._members[member]
+            if one.node is None:
+                return
+            one.node.close()
+            if one.working is not None and not lose_unsynced:
+                self._write(member, one.working)
+            one.node, one.working = None, None
+            self._referee.crashed(member)
+            self._note("crash", node=member)
 
     def restart(self, member: int) -> None:
         """Start a crashed node from its disk."""
-        self._note_action("restart", member)
-        if self._members[member].node is None:
-            self._start(member)
-            self._note("restart", node=member)
-            self._look(member)
+        with self._action("restart", member):
+            if self._members[member].node is None:
+                self._start(member)
+                self._note("restart", node=member)
+                self._look(member)
 
     # Requests.
 
     def propose(self, data: bytes, member: int | None = None) -> Position | None:
         """Propose at a member, or at the leader; None when it was not taken."""
-        self._note_action("propose", data.hex(), member)
-        node = self._node(member or self.leader())
-        try:
-            position = node.propose(data) if node is not None else None
-        except (NotLeader, ProposalDropped):
-            position = None
-        self._settle_all()
-        return position
+        with self._action("propose", data.hex(), member):
+            node = self._node(member or self.leader())
+            try:
+                position = node.propose(data) if node is not None else None
+            except (NotLeader, ProposalDropped):
+                position = None
+            self._settle_all()
+            return position
 
     def campaign(self, member: int) -> None:
         """Let a member campaign now."""
-        self._note_action("campaign", member)
-        node = self._node(member)
-        if node is not None:
-            node.campaign()
-            self._settle_all()
+        with self._action("campaign", member):
+            node = self._node(member)
+            if node is not None:
+                node.campaign()
+                self._settle_all()
 
     def transfer(self, to: int) -> None:
         """Ask the leader to hand over."""
-        self._note_action("transfer", to)
-        node = self._node(self.leader())
-        if node is not None:
-            try:
-                node.transfer_leader(to)
-            except RaftError as error:
-                self._note("refused", why=str(error))
-            self._settle_all()
+        with self._action("transfer", to):
+            node = self._node(self.leader())
+            if node is not None:
+                try:
+                    node.transfer_leader(to)
+                except RaftError as error:
+                    self._note("refused", why=str(error))
+                self._settle_all()
 
     def change(self, kind: ConfChangeKind, member: int) -> None:
         """Propose a membership change at the leader; a new member starts empty."""
-        self._note_action("change", int(kind), member)
-        node = self._node(self.leader())
-        if node is None:
-            return
-        if member not in self._members:
-            self._add(member, ConfState())
-            self._start(member)
-        try:
-            node.propose_conf_change(ConfChange(ConfChangeKind(kind), member))
-        except RaftError as error:
-            self._note("refused", why=str(error))
-        self._settle_all()
+        with self._action("change", int(kind), member):
+            node = self._node(self.leader())
+            if node is None:
+                return
+            if member not in self._members:
+                self._add(member, ConfState())
+                self._start(member)
+            try:
+                node.propose_conf_change(ConfChange(ConfChangeKind(kind), member))
+            except RaftError as error:
+                self._note("refused", why=str(error))
+            self._settle_all()
 
     # A look.
 
@@ -322,17 +326,26 @@ class SimCluster:
     def _note(self, event: str, **fields: Any) -> None:
         self.trace.append({"t": self.now, "event": event, **fields})
 
-    def _note_action(self, name: str, *arguments: Any) -> None:
+    @contextlib.contextmanager
+    def _action(self, name: str, *arguments: Any) -> Generator[None]:
+        """Note what is done to the group, and what the judges say to it."""
         if self._actions and name == "tick" and self._actions[-1][0] == "tick":
             self._actions[-1][1] += arguments[0]
         else:
             self._actions.append([name, *arguments])
+        try:
+            yield
+        except Violation as violation:
+            self._note("violation", check=violation.check)
+            violation.add_note(f"you can reproduce this with seed={self.seed}")
+            raise
 
     def _add(self, member: int, members: ConfState) -> None:
+        if member > _Referee.MEMBERS:
+            raise ValueError(f"member {member}: ids end at {_Referee.MEMBERS} here")
         seed = self._random.getrandbits(64)
         config = Config(id=member, seed=seed, **self._config)
         one = _Member(config, self._make_machine())
-        one.members = members
         one.memory = MemoryStorage(voters=members.voters)
         self._members[member] = one
 
@@ -340,12 +353,12 @@ class SimCluster:
         one = self._members[member]
         snapshot = one.memory.snapshot()
         one.machine = self._make_machine()
-        one.applied = snapshot.index
+        one.applied, one.members = snapshot.index, one.memory.initial_state()[1]
         if snapshot.index:
             one.machine.restore(snapshot.data)
-        self.judges.on_restart(member, one.hard_state, one.applied)
         one.node = RawNode(one.config, one.memory)
-        self.judges.on_status(one.node.status())
+        one.seen = one.node.status()
+        self._referee.watch(one.node, one.config, one.memory, one.applied)
 
     def _node(self, member: int | None) -> RawNode | None:
         return self._members[member].node if member in self._members else None
@@ -388,33 +401,39 @@ class SimCluster:
 
     def _finish(self, member: int, one: _Member, ready: Ready) -> None:
         assert one.node is not None
-        self._persist(one, ready)
+        self._write(member, ready)
         self._send(member, ready, after_sync=True)
         if ready.snapshot is not None:
-            self.judges.on_snapshot(member, ready.snapshot.position)
             one.machine.restore(ready.snapshot.data)
-            one.applied = ready.snapshot.index
+            one.applied, one.members = ready.snapshot.index, ready.snapshot.conf_state
+            self._referee.restored(member, ready.snapshot, one.machine.snapshot())
             self._note("snapshot", node=member, index=one.applied)
         for entry in ready.committed:
-            self.judges.on_committed(member, entry)
-            if entry.conf_change() is not None:
-                one.members = one.node.apply_conf_change(entry).conf_state
-            elif entry.data:
-                one.machine.apply(entry.data)
-            one.applied = entry.index
+            self._apply(member, one, entry)
         if ready.committed:
             self._note("applied", node=member, index=one.applied)
         one.working = None
         one.node.advance(ready)
         self._compact(one)
 
-    def _persist(self, one: _Member, ready: Ready) -> None:
-        if ready.snapshot is not None:
-            one.snapshot = ready.snapshot
-            one.members = ready.snapshot.conf_state
-        one.memory.persist(ready)
-        if ready.hard_state is not None:
-            one.hard_state = ready.hard_state
+    def _apply(self, member: int, one: _Member, entry: Entry) -> None:
+        assert one.node is not None
+        change = entry.conf_change()
+        if change is None and entry.data:
+            one.machine.apply(entry.data)
+        one.applied = entry.index
+        self._referee.applied(member, entry, one.machine.snapshot())
+        if change is not None:
+            one.members = one.node.apply_conf_change(entry).conf_state
+            self._referee.changed(member, entry.index, one.members)
+
+    def _write(self, member: int, ready: Ready) -> None:
+        one = self._members[member]
+        self._persist(one.memory, ready)
+        self._referee.stored(member, one.memory)
+
+    def _persist(self, memory: MemoryStorage, ready: Ready) -> None:
+        memory.persist(ready)
 
     def _compact(self, one: _Member) -> None:
         last = one.memory.snapshot().index
@@ -426,6 +445,7 @@ class SimCluster:
         messages = ready.messages_after_sync if after_sync else ready.messages
         node = self._members[sender].node
         for message in messages:
+            self._referee.released(sender, message)
             if message.snapshot is not None and node is not None:
                 node.report_snapshot(message.to, SnapshotStatus.FINISHED)
             lost = self._random.random() < self._loss
@@ -440,20 +460,10 @@ class SimCluster:
         return self._groups.get(one, 0) == self._groups.get(other, 0)
 
     def _look(self, member: int) -> None:
-        """Judge a node's state, and note what changed in it."""
-        status = self.node(member).status()
-        before = self.judges.states.get(member)
-        try:
-            self.judges.on_status(status)
-        except Violation:
-            self._note("violation", node=member)
-            raise
-        if before is None or (before.role, before.term) != (status.role, status.term):
+        """Note what changed in a node."""
+        one, status = self._members[member], self.node(member).status()
+        before, one.seen = one.seen, status
+        if (before.role, before.term) != (status.role, status.term):
             self._note("role", node=member, role=status.role.name.lower(), term=status.term)
-        if before is not None and status.vote not in (None, before.vote, member):
+        if status.vote not in (None, before.vote, member):
             self._note("vote", node=member, candidate=status.vote, term=status.term)
-
-
-def entries_of(memory: MemoryStorage) -> Entries:
-    """Give everything that a memory storage has."""
-    return memory.entries(memory.first_index(), memory.last_index() + 1)

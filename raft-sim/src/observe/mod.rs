@@ -13,22 +13,23 @@ use crate::check::acknowledgements::Acknowledgements;
 use crate::check::lease::LeaderLook;
 use crate::check::progress::LeaderFlow;
 use crate::check::{Judges, Verdict, contract, durability, ensure};
-use crate::cluster::{Input, World};
+use crate::cluster::World;
 use crate::disk::Disk;
 use crate::host::Host;
+use crate::input::Input;
 use crate::random::mix;
 
 /// One step of one node.
-struct Step<'a> {
-    slot: usize,
-    before: &'a Status,
-    after: &'a Status,
-    input: &'a Input<'a>,
-    error: Option<&'a Error>,
+pub(crate) struct Step<'a> {
+    pub(crate) slot: usize,
+    pub(crate) before: &'a Status,
+    pub(crate) after: &'a Status,
+    pub(crate) input: &'a Input<'a>,
+    pub(crate) error: Option<&'a Error>,
     /// Where the node's log ends now.
-    last: Position,
+    pub(crate) last: Position,
     /// How many steps were made before, on any node.
-    now: u64,
+    pub(crate) now: u64,
 }
 
 impl World {
@@ -59,49 +60,73 @@ impl World {
         if !self.plan.is_judged {
             return;
         }
-        let verdict = self.try_judge_ready(slot, ready);
+        let now = self.summary.steps;
+        let verdict = judge_ready(&mut self.judges, &self.hosts[slot], ready, now);
         self.note(verdict);
     }
+}
 
-    fn try_judge_ready(&mut self, slot: usize, ready: &Ready) -> Verdict {
-        let host = &self.hosts[slot];
-        let Some(status) = &host.status else { return Ok(()) };
-        let (id, leads) = (host.id, host.leads());
-        let log = &mut self.judges.log;
-        log.on_ready(slot, &ready.entries, ready.snapshot.as_deref(), leads)?;
-        let (commit, term) = (status.hard_state.commit.0, status.hard_state.term.0);
-        log.on_commit(slot, commit, term)?;
-        if host.config.read_only == ReadOnly::Safe {
-            judge_reads(&mut self.judges.acknowledgements, host, ready, self.summary.steps)?;
+/// What a node hands out.
+pub(crate) fn judge_ready(judges: &mut Judges, host: &Host, ready: &Ready, now: u64) -> Verdict {
+    let Some(status) = &host.status else { return Ok(()) };
+    let (id, slot, leads) = (host.id, host.slot, host.leads());
+    let log = &mut judges.log;
+    log.on_ready(slot, &ready.entries, ready.snapshot.as_deref(), leads)?;
+    let (commit, term) = (status.hard_state.commit.0, status.hard_state.term.0);
+    log.on_commit(slot, commit, term)?;
+    if host.config.read_only == ReadOnly::Safe {
+        judge_reads(&mut judges.acknowledgements, host, ready, now)?;
+    }
+    if !leads {
+        return Ok(());
+    }
+    let log = &judges.log;
+    if ready.entries.iter().any(Entry::is_conf_change) {
+        let (applied, last) = (status.applied.0, status.last_index.0);
+        let changes = log.conf_changes_between(slot, applied, last);
+        judges.membership.on_unapplied(id, applied, changes)?;
+    }
+    let answers = |m: &Message| {
+        matches!(m.body, Body::ReadIndexResponse { .. }) && m.term == status.hard_state.term
+    };
+    if !ready.read_states.is_empty() || ready.messages.iter().any(answers) {
+        let at_commit = log.term_at(slot, commit);
+        // A leader that was just elected may still hand out what it was told as a follower.
+        let served = ready.messages.iter().any(answers);
+        if served {
+            judges.reads.on_answered(id, term, commit, at_commit)?;
         }
-        let log = &self.judges.log;
-        if !leads {
-            return Ok(());
+    }
+    // Upstream's way lets the order of a transfer that was given up leave late, perhaps in the
+    // next one to the same target.
+    let orders = |m: &&Message| matches!(m.body, Body::TimeoutNow) && host.config.coalesce_appends;
+    match ready.messages.iter().find(orders).filter(|m| status.transferring_to == Some(m.to)) {
+        Some(order) => check_order(status, order.to),
+        None => Ok(()),
+    }
+}
+
+/// What a message claims, checked as it leaves. `digest` is that of the state in a snapshot.
+pub(crate) fn judge_release(
+    judges: &mut Judges,
+    host: &Host,
+    message: &Message,
+    digest: impl FnOnce(&[u8]) -> u64,
+) -> Verdict {
+    if let Some(disk) = host.disk() {
+        durability::on_release(message, disk)?;
+        durability::on_vote_request(message, disk)?;
+    }
+    match &message.body {
+        Body::VoteResponse(response) if !response.rejected => {
+            judges.election.on_promise(host.slot, message.term.0, message.to)
         }
-        if ready.entries.iter().any(Entry::is_conf_change) {
-            let (applied, last) = (status.applied.0, status.last_index.0);
-            let changes = log.conf_changes_between(slot, applied, last);
-            self.judges.membership.on_unapplied(id, applied, changes)?;
+        Body::Snapshot(snapshot) => {
+            judges.log.on_snapshot(host.id, snapshot, digest(&snapshot.data))?;
+            let index = snapshot.index().0;
+            judges.membership.on_applied_change(host.id, index, &snapshot.conf_state)
         }
-        let answers = |m: &Message| {
-            matches!(m.body, Body::ReadIndexResponse { .. }) && m.term == status.hard_state.term
-        };
-        if !ready.read_states.is_empty() || ready.messages.iter().any(answers) {
-            let at_commit = log.term_at(slot, commit);
-            // A leader that was just elected may still hand out what it was told as a follower.
-            let served = ready.messages.iter().any(answers);
-            if served {
-                self.judges.reads.on_answered(id, term, commit, at_commit)?;
-            }
-        }
-        // Upstream's way lets the order of a transfer that was given up leave late, perhaps in the
-        // next one to the same target.
-        let orders =
-            |m: &&Message| matches!(m.body, Body::TimeoutNow) && host.config.coalesce_appends;
-        match ready.messages.iter().find(orders).filter(|m| status.transferring_to == Some(m.to)) {
-            Some(order) => check_order(status, order.to),
-            None => Ok(()),
-        }
+        _ => Ok(()),
     }
 }
 
@@ -157,7 +182,8 @@ fn mix_status(hash: u64, slot: usize, status: &Status) -> u64 {
     mix(mix(hash, marks), mix(indexes, soft))
 }
 
-fn judge(judges: &mut Judges, hosts: &[Host], step: &Step<'_>) -> Verdict {
+/// One step.
+pub(crate) fn judge(judges: &mut Judges, hosts: &[Host], step: &Step<'_>) -> Verdict {
     let Step { slot, before, after, .. } = *step;
     let host = &hosts[slot];
     judges.election.on_step(host.id, &before.hard_state, &after.hard_state)?;

@@ -9,8 +9,8 @@ use raftcore::{
 
 use super::hash::OutputHash;
 use super::{HEADER, hex, settings};
-use crate::cluster::Input;
 use crate::disk::Disk;
+use crate::input::Input;
 
 /// Writes a schedule while a run goes on.
 #[derive(Debug)]
