@@ -3,6 +3,7 @@
  *   main.c        start, signals, stop
  *   options.c     the command line
  *   node.c        the raftcore node: start, ticks, proposals
+ *   recover.c     --force-new-cluster
  *   ready.c       what each Ready says is to be stored, sent and applied
  *   membership.c  changes of members, as they are applied
  *   store.c       the SQLite file; store_kv.c: the applied state in it
@@ -40,6 +41,7 @@ enum {
 
 #define ELECTION_TICKS 10
 #define HEARTBEAT_TICKS 1
+#define SECRET_MAX 256
 
 struct options {
 	uint64_t id;
@@ -48,7 +50,10 @@ struct options {
 	const char *listen_peers; /* or NULL: at this node's own URL */
 	const char *data;
 	const char *cluster_id;
+	const char *secret_file;
+	char *secret; /* what stands in it; NULL without */
 	bool join;
+	bool force_new_cluster;
 	bool verbose;
 	uint64_t tick_ms;
 	uint64_t timeout_ms;
@@ -86,6 +91,7 @@ struct kv {
 /* False: the process ends with this exit code, everything has been said. */
 bool options_parse(struct options *o, int argc, char **argv, int *exit_code);
 
+void options_free(struct options *o);
 void kv_log(const struct kv *kv, const char *format, ...) __attribute__((format(printf, 2, 3)));
 uint64_t now_ms(void); /* of a clock that only runs forward */
 struct timeval timeval_of_ms(uint64_t ms);

@@ -166,7 +166,7 @@ static void clean_up(struct kv *kv)
 	store_close(kv->store);
 	if (kv->base)
 		event_base_free(kv->base);
-	members_clear(&kv->options.cluster);
+	options_free(&kv->options);
 	free(kv->own_url);
 	libevent_global_shutdown();
 }
@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 	struct kv kv = { .exit_code = EXIT_BROKEN, .started_ms = now_ms() };
 	int exit_code;
 	if (!options_parse(&kv.options, argc, argv, &exit_code)) {
-		members_clear(&kv.options.cluster);
+		options_free(&kv.options);
 		return exit_code;
 	}
 	/* A peer that hangs up, and a file that may not grow, are errors where they happen and no

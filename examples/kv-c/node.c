@@ -181,16 +181,18 @@ struct node *node_start(struct kv *kv)
 		goto failed;
 	}
 	put_bytes(&n->conf_state, state.conf_state);
-	n->commit = state.commit;
 	n->applied = state.applied;
-	n->term = state.term;
 	n->last_stored = state.compacted_index;
 	if (!find_own_url(n)) {
 		kv->exit_code = EXIT_REFUSED;
 		goto failed;
 	}
+	if (kv->options.force_new_cluster && !node_force_new_cluster(n, &state))
+		goto failed;
 	if (!node_must(n, raftcore_storage_create_memory(NULL, &n->log, NULL), "the log in memory"))
 		goto failed;
+	n->commit = state.commit;
+	n->term = state.term;
 	bool is_new = state.term == 0 && state.commit == 0;
 	if ((!is_new && !load_log(n, &state)) || !make_raft(n, &state))
 		goto failed;

@@ -68,6 +68,9 @@ void node_leave(struct node *n, const char *who_says_so);
 
 #define NODE_RETRY_MS_FIRST 100
 
+/* recover.c: makes this node the only member of its cluster, in what is stored, before the library
+ * reads it. False after it was logged, and kv->exit_code set. */
+bool node_force_new_cluster(struct node *n, struct stored_state *state);
 /* The library's descriptor is readable. */
 void node_on_ready(evutil_socket_t fd, short what, void *node);
 /* It is time to commit the Ready in hand. */

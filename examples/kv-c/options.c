@@ -21,6 +21,8 @@ static const char USAGE[] =
 	"  --data DIR             this node's directory; made if it is not there\n"
 	"  --join                 wait for a running cluster, to which this node was added by POST /N\n"
 	"  --cluster-id NAME      the cluster's name; nodes of others are refused (kv)\n"
+	"  --secret-file FILE     a secret that all nodes must bear; without one, everybody is heard\n"
+	"  --force-new-cluster    the quorum is lost for ever: go on alone, with what is here\n"
 	"  --tick-ms N            a tick: a heartbeat each, an election after 10 to 19 without (100)\n"
 	"  --timeout-ms N         how long a request may wait for its answer (5000)\n"
 	"  --snapshot-entries N   make a snapshot and cut the log every N applied entries (10000)\n"
@@ -120,14 +122,39 @@ static bool complete(const struct options *o)
 		return wrong("%s is missing", "--data");
 	if (!is_visible(o->cluster_id, 1, 64))
 		return wrong("--cluster-id: '%s' is not 1 to 64 visible ASCII characters", o->cluster_id);
+	if (o->join && o->force_new_cluster)
+		return wrong("--join and %s exclude each other", "--force-new-cluster");
 	if (o->max_peer_body < o->max_value + o->max_key + 4096)
 		return wrong("%s must leave room for a value", "--max-peer-body");
 	return true;
 }
 
+/* White space at the end is not a part of it, so that an editor may leave a line's end there. */
+static bool read_secret(struct options *o)
+{
+	char text[SECRET_MAX + 64] = "";
+	FILE *file = fopen(o->secret_file, "rb");
+	size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+	if (file)
+		fclose(file);
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]))
+		text[--len] = 0;
+	if (strlen(text) != len || !is_visible(text, 1, SECRET_MAX))
+		return wrong("--secret-file: '%s' does not hold 1 to 256 visible ASCII characters",
+			o->secret_file);
+	o->secret = xstrdup(text);
+	return true;
+}
+
+void options_free(struct options *o)
+{
+	members_clear(&o->cluster);
+	free(o->secret);
+}
+
 bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 {
-	struct option table[NUMBER_COUNT + 10];
+	struct option table[NUMBER_COUNT + 12];
 	size_t count = 0;
 	for (; count < NUMBER_COUNT; count++)
 		table[count] = (struct option){ NUMBER_OPTIONS[count].name, required_argument, NULL,
@@ -137,6 +164,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 	table[count++] = (struct option){ "listen-peers", required_argument, NULL, 'p' };
 	table[count++] = (struct option){ "data", required_argument, NULL, 'd' };
 	table[count++] = (struct option){ "cluster-id", required_argument, NULL, 'n' };
+	table[count++] = (struct option){ "secret-file", required_argument, NULL, 's' };
+	table[count++] = (struct option){ "force-new-cluster", no_argument, NULL, 'f' };
 	table[count++] = (struct option){ "join", no_argument, NULL, 'j' };
 	table[count++] = (struct option){ "verbose", no_argument, NULL, 'v' };
 	table[count++] = (struct option){ "version", no_argument, NULL, 'V' };
@@ -170,6 +199,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 		case 'p': o->listen_peers = optarg; break;
 		case 'd': o->data = optarg; break;
 		case 'n': o->cluster_id = optarg; break;
+		case 's': o->secret_file = optarg; break;
+		case 'f': o->force_new_cluster = true; break;
 		case 'j': o->join = true; break;
 		case 'v': o->verbose = true; break;
 		case 'V':
@@ -185,5 +216,5 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
 	}
 	if (optind < argc)
 		return wrong("'%s' is not understood", argv[optind]);
-	return complete(o);
+	return complete(o) && (!o->secret_file || read_secret(o));
 }

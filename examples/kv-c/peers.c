@@ -197,6 +197,8 @@ static void channel_flush(struct channel *c)
 	add_header_u64(request, "Raft-From", kv->options.id);
 	add_header_u64(request, "Raft-To", c->peer->id);
 	evhttp_add_header(headers, "Raft-Url", kv->own_url);
+	if (kv->options.secret)
+		evhttp_add_header(headers, "Raft-Secret", kv->options.secret);
 	fill_body(c, evhttp_request_get_output_buffer(request));
 	c->busy = true;
 	if (evhttp_make_request(c->connection, request, EVHTTP_REQ_POST, "/raft") != 0) {

@@ -30,6 +30,16 @@ static bool header_id(struct evhttp_request *http, const char *name, uint64_t *i
 	return text && parse_u64(text, strlen(text), id) && *id != 0 && *id <= NODE_ID_MAX;
 }
 
+/* Whether the sender bears the secret, in a time that does not tell how much of it was right. */
+static bool bears_secret(const char *secret, const char *given)
+{
+	size_t len = strlen(secret), given_len = given ? strlen(given) : 0;
+	volatile size_t difference = len ^ given_len;
+	for (size_t i = 0; i < given_len; i++)
+		difference |= (unsigned char)given[i] ^ (unsigned char)secret[i % len];
+	return difference == 0;
+}
+
 static bool admit_member(struct kv *kv, struct evhttp_request *http, struct sender *sender)
 {
 	const struct member_row *row = members_find(&kv->node->members, sender->id);
@@ -163,7 +173,9 @@ void raft_on_request(struct evhttp_request *http, void *arg)
 
 	evhttp_add_header(evhttp_request_get_output_headers(http), "Raft-Cluster",
 		kv->options.cluster_id);
-	if (!path || strcmp(path, "/raft") != 0) {
+	if (kv->options.secret && !bears_secret(kv->options.secret, header(http, "Raft-Secret"))) {
+		http_reply_text(http, 403, "the cluster's secret is missing or wrong");
+	} else if (!path || strcmp(path, "/raft") != 0) {
 		http_reply_text(http, 404, "only /raft is here; clients are served at another address");
 	} else if (evhttp_request_get_command(http) != EVHTTP_REQ_POST) {
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", "POST");

@@ -150,7 +150,8 @@ func (n *node) ask(start func(*request)) answer {
 		case len(n.waiting)+len(n.reads) >= n.options.maxPending:
 			r.done <- answer{status: 503, reason: "too many requests wait", outcome: "refused"}
 		case status.GetCommit() > n.state.index+n.options.maxGap:
-			r.done <- answer{status: 503, reason: "this node lags", outcome: "refused"}
+			r.done <- answer{status: 503, outcome: "refused",
+				reason: "too many entries are committed and not applied yet"}
 		default:
 			start(r)
 		}

@@ -9,14 +9,13 @@ nodes must still be there and answer.
 
 import os
 import random
-import resource
 import shlex
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -24,7 +23,8 @@ sys.path.insert(
     0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "demo")
 )
 
-from cluster import Client, Cluster, NoAnswer, free_port, wait_until  # noqa: E402
+from cluster import Client, Cluster, wait_until  # noqa: E402
+from disks import Disks  # noqa: E402, F401 - a part of this suite
 
 COMMAND = shlex.split(os.environ.get("KV_BINARY", "kv-c"))
 LIMITS = ["--max-key", "64", "--max-value", "1000", "--max-peer-body", "70000"]
@@ -256,6 +256,147 @@ class Peers(ClusterCase):
         garbage_at(self, self.leader.peer_port)
 
 
+class Secrets(ClusterCase):
+    """A cluster whose peers bear a secret."""
+
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        path = os.path.join(directory.name, "secret")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("the-right-one\n")
+        cls.arguments = ["--secret-file", path]
+        super().setUpClass()
+
+    def test_who_does_not_bear_it_is_not_heard(self):
+        client = Client(self.leader.peer_port, keep_alive=False)
+        own = {
+            "Raft-Cluster": "kv",
+            "Raft-From": str(self.follower.id),
+            "Raft-To": str(self.leader.id),
+            "Raft-Url": self.follower.peer_url,
+        }
+        message = frame(bytes([0x08, 8, 0x10, self.leader.id, 0x18, self.follower.id]))
+        for secret in (None, "", "the", "the-right-onf", "The-right-one", "the-right-one!"):
+            for method, path in (("POST", "/raft"), ("GET", "/raft"), ("POST", "/elsewhere")):
+                with self.subTest(secret=secret, method=method, path=path):
+                    headers = dict(own) if secret is None else {**own, "Raft-Secret": secret}
+                    answer = client.request(method, path, message, headers)
+                    self.assertEqual(answer.status, 403, answer.reason)
+                    self.assertIn("secret", answer.reason)
+        answer = client.request("POST", "/raft", message, {**own, "Raft-Secret": "the-right-one"})
+        self.assertNotEqual(answer.status, 403, answer.reason)
+
+    def test_a_member_without_it_does_not_get_in(self):
+        self.follower.kill()
+        term = self.leader.status()["term"]
+        self.follower.start(["--cluster", self.cluster.members])
+        wait_until(lambda: "secret" in self.follower.log_tail(100), 20, "a refusal", self.cluster)
+        self.assertEqual(self.leader.status()["term"], term)
+        self.follower.kill()
+        self.cluster.start(self.follower)
+        self.cluster.wait_caught_up(self.follower, self.leader.status()["commit"])
+
+
+class Recovery(unittest.TestCase):
+    """One node of three is left."""
+
+    def test_the_last_node_goes_on_alone_and_founds_the_cluster_anew(self):
+        cluster = Cluster([COMMAND], arguments=["--tick-ms", "50", "--timeout-ms", "2000"])
+        self.addCleanup(cluster.clean_up)
+        for node in cluster.nodes.values():
+            cluster.start(node)
+        leader, _ = cluster.wait_for_leader()
+        for i in range(30):
+            answer = leader.ask("PUT", f"/{i}", str(i).encode(), {"Request-Id": f"id-{i}"})
+            self.assertEqual(answer.status, 204)
+        cluster.wait_caught_up(cluster.nodes[1], leader.status()["commit"])
+        one, *lost = cluster.nodes.values()
+        for node in cluster.nodes.values():
+            node.kill()
+        cluster.start(one)
+        wait_until(lambda: one.status() is not None, 10, "the node to serve", cluster)
+        self.assertEqual(one.ask("PUT", "/new", b"x").status, 503)
+
+        one.stop()
+        cluster.start(one, "--force-new-cluster")
+        wait_until(lambda: (s := one.status()) and s["role"] == "leader", 10, "a leader", cluster)
+        self.assertEqual([m["id"] for m in one.status()["members"]], [1])
+        self.assertEqual(one.status()["removed"], [2, 3])
+        for i in range(30):
+            self.assertEqual(one.ask("GET", f"/{i}").body, str(i).encode())
+        again = one.ask("PUT", "/29", b"29", {"Request-Id": "id-29"})
+        self.assertEqual(again.headers["Raft-Index"], answer.headers["Raft-Index"])
+
+        # With the option once more nothing happens; those who were lost may not come back; a new
+        # node may come.
+        one.stop()
+        cluster.start(one, "--force-new-cluster")
+        wait_until(lambda: (s := one.status()) and s["role"] == "leader", 10, "a leader", cluster)
+        for node in lost:
+            cluster.start(node)
+            wait_until(lambda gone=node: not gone.running, 20, "the lost node to stop", cluster)
+        new = cluster.new_node(4)
+        answer = one.ask("POST", "/4", new.peer_url.encode())
+        self.assertEqual(answer.status, 204, answer.reason)
+        cluster.join(new)
+        cluster.wait_caught_up(new, int(answer.headers["Raft-Index"]))
+        self.assertEqual(new.ask("GET", "/7").body, b"7")
+
+    def test_where_nothing_is_stored_nothing_is_recovered(self):
+        cluster = Cluster([COMMAND], size=1)
+        self.addCleanup(cluster.clean_up)
+        one = cluster.nodes[1]
+        cluster.start(one, "--force-new-cluster")
+        wait_until(lambda: not one.running, 10, "the node to stop", cluster)
+        self.assertEqual(one.process.returncode, 3, one.log_tail())
+        self.assertIn("nothing is stored", one.log_tail())
+
+
+class Overload(unittest.TestCase):
+    """More is asked than can be applied."""
+
+    def refusal(self, *arguments):
+        """The first 503 that one of many writers gets; what was acknowledged is there."""
+        cluster = Cluster([COMMAND], arguments=arguments)
+        self.addCleanup(cluster.clean_up)
+        for node in cluster.nodes.values():
+            cluster.start(node)
+        leader, _ = cluster.wait_for_leader()
+        refusals, end = [], time.monotonic() + 20
+
+        def write(writer):
+            client = Client(leader.client_port)
+            self.addCleanup(client.close)
+            for i in range(100_000):
+                if refusals or time.monotonic() > end:
+                    return
+                answer = client.request("PUT", f"/{writer}", str(i).encode())
+                if answer.status != 204:
+                    refusals.append(answer)
+
+        writers = [threading.Thread(target=write, args=(i,)) for i in range(24)]
+        for thread in writers:
+            thread.start()
+        for thread in writers:
+            thread.join()
+        self.assertTrue(refusals, "nobody was refused")
+        self.assertEqual(leader.ask("PUT", "/after", b"x").status, 204)
+        answer = refusals[0]
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertEqual(answer.headers["Raft-Outcome"], "refused")
+        self.assertEqual(answer.headers["Raft-Leader"], str(leader.id))
+        return answer.reason
+
+    def test_a_gap_between_what_is_committed_and_what_is_applied(self):
+        self.assertIn("applied", self.refusal("--max-gap", "0"))
+
+    def test_too_many_requests_at_once(self):
+        self.assertIn("too many requests", self.refusal("--max-pending", "3"))
+
+
 class Patience(unittest.TestCase):
     """Nodes that are new, away, frozen or removed, and clients that do not wait."""
 
@@ -306,6 +447,25 @@ class Patience(unittest.TestCase):
         )
         self.assertEqual(answer.body, b"while it was frozen")
         self.assertGreaterEqual(self.leader.status()["term"], status["term"])
+
+    def test_a_write_is_repeated_under_another_leader_from_a_snapshot(self):
+        """The request id is known to a node that never saw the entry."""
+        headers = {"Request-Id": "the-one"}
+        first = self.leader.ask("PUT", "/key", b"first", headers)
+        self.assertEqual(first.status, 204)
+        for i in range(50):
+            self.assertEqual(self.leader.ask("PUT", "/key", str(i).encode()).status, 204)
+        new = self.cluster.new_node(4)
+        added = self.leader.ask("POST", "/4", new.peer_url.encode())
+        self.assertEqual(added.status, 204, added.reason)
+        self.cluster.join(new)
+        status = self.cluster.wait_caught_up(new, int(added.headers["Raft-Index"]))
+        self.assertEqual(status["snapshots"]["installed"], 1)
+        self.assertEqual(self.leader.ask("PUT", "/_/leader", b"4").status, 204)
+        wait_until(lambda: new.status()["role"] == "leader", 10, "the new leader", self.cluster)
+        again = new.ask("PUT", "/key", b"first", headers)
+        self.assertEqual(again.headers["Raft-Index"], first.headers["Raft-Index"])
+        self.assertEqual(new.ask("GET", "/key").body, b"49")
 
     def test_leadership_is_handed_over_when_a_follower_is_asked(self):
         to = self.others[0]
@@ -380,210 +540,6 @@ class Patience(unittest.TestCase):
         answer = self.leader.ask("DELETE", f"/{self.leader.id}")
         self.assertEqual(answer.status, 409, answer.reason)
         self.assertEqual(self.leader.ask("PUT", "/key", b"alone").status, 204)
-
-
-class Disks(unittest.TestCase):
-    """A disk that is full, and directories that are not this node's."""
-
-    def setUp(self):
-        self.cluster = Cluster([COMMAND], arguments=["--timeout-ms", "1500"])
-        self.addCleanup(self.cluster.clean_up)
-
-    def start_all(self):
-        for node in self.cluster.nodes.values():
-            self.cluster.start(node)
-        return self.cluster.wait_for_leader()[0]
-
-    def refused(self, node, code, text, *arguments, **popen):
-        """Starts a second process for a node and expects it to end."""
-        with open(node.log_path, "ab") as log:
-            log.write(b"--- now a start that must be refused\n")
-        process = subprocess.run(
-            [*COMMAND, "--listen", f"http://127.0.0.1:{free_port()}", *arguments],
-            timeout=10,
-            capture_output=True,
-            text=True,
-            check=False,
-            **popen,
-        )
-        self.assertEqual(process.returncode, code, process.stderr)
-        self.assertIn(text, process.stderr)
-
-    def test_a_full_disk_loses_nothing(self):
-        leader = self.start_all()
-        acknowledged = {}
-        for i in range(50):
-            self.assertEqual(leader.ask("PUT", f"/before-{i}", b"x" * 500).status, 204)
-            acknowledged[f"before-{i}"] = b"x" * 500
-
-        # From now on no file of the leader's may grow. It takes nothing, and the others choose
-        # another leader.
-        size = max(
-            os.path.getsize(os.path.join(leader.data, name)) for name in os.listdir(leader.data)
-        )
-        limit = (size + 3000, resource.RLIM_INFINITY)
-        resource.prlimit(leader.process.pid, resource.RLIMIT_FSIZE, limit)
-        refused = None
-        for i in range(500):
-            try:
-                answer = leader.ask("PUT", f"/during-{i}", b"y" * 500, timeout=5)
-            except NoAnswer:
-                continue
-            if answer.status == 204:
-                acknowledged[f"during-{i}"] = b"y" * 500
-            elif "SQLite" in answer.reason or "disk" in answer.reason:
-                refused = answer
-                break
-        self.assertIsNotNone(refused, "the full disk was not noticed")
-        self.assertEqual(refused.status, 503)
-        status = leader.status()
-        self.assertFalse(status["storage"]["ok"])
-        self.assertGreater(status["storage"]["errors"], 0)
-        self.assertIn("disk", status["storage"]["error"])
-
-        other, _ = self.cluster.wait_for_leader(other_than=leader)
-        self.assertEqual(other.ask("PUT", "/meanwhile", b"z").status, 204)
-        acknowledged["meanwhile"] = b"z"
-
-        # There is room again: it takes up where it was, without a restart.
-        resource.prlimit(
-            leader.process.pid,
-            resource.RLIMIT_FSIZE,
-            (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
-        )
-        wait_until(
-            lambda: (s := leader.status()) and s["storage"]["ok"],
-            20,
-            "the node to write again",
-            self.cluster,
-        )
-        self.cluster.wait_caught_up(leader, other.status()["commit"])
-        for key, value in acknowledged.items():
-            answer = leader.ask("GET", f"/{key}")
-            self.assertEqual((answer.status, answer.body), (200, value), key)
-        self.assertEqual(leader.ask("PUT", "/after", b"a").status, 204)
-
-    def test_a_disk_that_fills_up_everywhere_loses_nothing_over_a_restart(self):
-        leader = self.start_all()
-        for node in self.cluster.nodes.values():
-            size = max(
-                os.path.getsize(os.path.join(node.data, name)) for name in os.listdir(node.data)
-            )
-            resource.prlimit(
-                node.process.pid, resource.RLIMIT_FSIZE, (size + 400_000, resource.RLIM_INFINITY)
-            )
-        acknowledged = []
-        for i in range(300):
-            try:
-                answer = leader.ask("PUT", f"/key-{i}", b"y" * 500, timeout=5)
-            except NoAnswer:
-                continue
-            if answer.status != 204:
-                break
-            acknowledged.append(f"key-{i}")
-        self.assertLess(len(acknowledged), 300)
-        self.assertGreater(len(acknowledged), 3)
-        for node in self.cluster.nodes.values():
-            node.kill()
-        leader = self.start_all()
-        for key in acknowledged:
-            self.assertEqual(leader.ask("GET", f"/{key}").status, 200, key)
-
-    def test_directories_that_are_not_this_nodes(self):
-        leader = self.start_all()
-        one = self.cluster.nodes[1]
-        members = ["--cluster", self.cluster.members]
-        self.refused(one, 3, "in use by another process", "--id", "1", "--data", one.data, *members)
-        one.stop()
-        self.refused(one, 3, "belongs to node 1", "--id", "2", "--data", one.data, *members)
-        self.refused(
-            one,
-            3,
-            "belongs to cluster 'kv'",
-            "--id",
-            "1",
-            "--data",
-            one.data,
-            "--cluster-id",
-            "other",
-            *members,
-        )
-        self.refused(
-            one,
-            3,
-            "--cluster says",
-            "--id",
-            "1",
-            "--data",
-            one.data,
-            "--cluster",
-            "1=http://127.0.0.1:1",
-        )
-        empty = os.path.join(self.cluster.directory, "empty")
-        self.refused(one, 3, "must contain this node", "--id", "9", "--data", empty, *members)
-        self.assertTrue(leader.running or leader is one)
-
-    def test_a_directory_that_cannot_be_written(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root, to start the node as somebody else")
-        with tempfile.TemporaryDirectory() as directory:
-            os.chmod(directory, 0o555)
-            for data in (directory, os.path.join(directory, "below")):
-                self.refused(
-                    self.cluster.nodes[1],
-                    1,
-                    directory,
-                    "--id",
-                    "1",
-                    "--data",
-                    data,
-                    "--cluster",
-                    f"1=http://127.0.0.1:{free_port()}",
-                    user=65534,
-                    group=65534,
-                    extra_groups=[],
-                )
-
-    def test_a_damaged_file(self):
-        self.start_all()
-        one = self.cluster.nodes[1]
-        for i in range(20):
-            self.assertEqual(one.ask("PUT", f"/{i}", b"x" * 1000).status, 204)
-        one.stop()
-        path = os.path.join(one.data, "kv.sqlite")
-        with open(path, "rb") as file:
-            whole = file.read()
-        for damaged in (
-            b"no database at all" * 100,
-            whole[: len(whole) // 2],
-            whole[:4096] + b"\xa5" * 4096 + whole[8192:],
-        ):
-            with open(path, "wb") as file:
-                file.write(damaged)
-            self.refused(one, 1, one.data, "--id", "1", "--data", one.data)
-        with open(path, "wb") as file:
-            file.write(whole)
-        self.cluster.start(one)
-        self.cluster.wait_caught_up(one, self.cluster.wait_for_leader()[1]["commit"])
-
-    def test_wrong_usage(self):
-        for arguments in (
-            [],
-            ["--id", "1"],
-            ["--id", "0"],
-            ["--id", "x"],
-            ["--what"],
-            ["word"],
-            ["--id", "1", "--data", "d", "--cluster", "1"],
-            ["--id", "1", "--data", "d", "--cluster", "1=http://h:1,1=http://h:2"],
-            ["--id", "1", "--data", "d", "--cluster", "1=http://h:1,2=http://h:1"],
-            ["--id", "1", "--data", "d", "--cluster", "0=http://h:1"],
-            ["--id", "1", "--data", "d", "--tick-ms", "0"],
-            ["--id", "1", "--data", "d", "--cluster-id", "a b"],
-            ["--id", "1", "--data", "d", "--max-value", "500000000"],
-        ):
-            with self.subTest(arguments=arguments):
-                self.refused(self.cluster.nodes[1], 2, "", *arguments)
 
 
 def frame(message):

@@ -205,27 +205,36 @@ func (c *clients) note(number int, call int64, in input, out output) {
 	})
 }
 
-// readAll reads every key that was ever used from every node, when all is well again: each read
-// must be answered, and what a node has by then is what all have.
-func (c *clients) readAll() error {
+// readAll reads every key that was ever used from every node, when all is well again.
+func (c *clients) readAll(patience time.Duration) error {
+	end := time.Now().Add(patience)
 	for place := range openKeys {
 		for age := range c.used[place].Load()/keyLife + 1 {
 			key := fmt.Sprintf("k%d-%d", place, age)
 			for slot := range c.cluster.nodes() {
-				call := c.now()
-				value, ok := get(c.keyURL(slot, key))
-				if !ok {
-					return fmt.Errorf("node %d does not read %s", c.cluster.at(slot).id, key)
-				}
-				c.note(clientCount, call, input{key: key}, output{value: value})
-				if stale, ok := get(c.keyURL(slot, key) + "?stale=1"); !ok || stale != value {
-					return fmt.Errorf("node %d has %q in %s, long after all have %q",
-						c.cluster.at(slot).id, stale, key, value)
+				if !c.readUntil(end, slot, key) {
+					return fmt.Errorf("node %d does not read %s, or its stale reads stay old",
+						c.cluster.at(slot).id, key)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// readUntil reads until there is an answer and a stale read agrees: by now all nodes have all.
+func (c *clients) readUntil(end time.Time, slot int, key string) bool {
+	for time.Now().Before(end) {
+		call := c.now()
+		if value, ok := get(c.keyURL(slot, key)); ok {
+			c.note(clientCount, call, input{key: key}, output{value: value})
+			if stale, ok := get(c.keyURL(slot, key) + "?stale=1"); ok && stale == value {
+				return true
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return false
 }
 
 // ended is the whole history. What nobody heard the end of has not ended.

@@ -95,7 +95,7 @@ func round(p *plan, s *schedule) (r result) {
 	<-rested
 	err = c.settle(settlePatience)
 	if err == nil {
-		err = users.readAll()
+		err = users.readAll(settlePatience)
 	}
 	err = errors.Join(err, c.stop(), c.failed, users.problem)
 	r.tally = users.tally

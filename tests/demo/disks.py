@@ -1,0 +1,224 @@
+"""Disks that are full or damaged, and directories that are not a node's: a part of bad_input.py."""
+
+import os
+import resource
+import shlex
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "demo")
+)
+
+from cluster import Cluster, NoAnswer, free_port, wait_until  # noqa: E402
+
+COMMAND = shlex.split(os.environ.get("KV_BINARY", "kv-c"))
+
+
+class Disks(unittest.TestCase):
+    """A disk that is full, and directories that are not this node's."""
+
+    def setUp(self):
+        self.cluster = Cluster([COMMAND], arguments=["--timeout-ms", "1500"])
+        self.addCleanup(self.cluster.clean_up)
+
+    def start_all(self):
+        for node in self.cluster.nodes.values():
+            self.cluster.start(node)
+        return self.cluster.wait_for_leader()[0]
+
+    def refused(self, node, code, text, *arguments, **popen):
+        """Starts a second process for a node and expects it to end."""
+        with open(node.log_path, "ab") as log:
+            log.write(b"--- now a start that must be refused\n")
+        process = subprocess.run(
+            [*COMMAND, "--listen", f"http://127.0.0.1:{free_port()}", *arguments],
+            timeout=10,
+            capture_output=True,
+            text=True,
+            check=False,
+            **popen,
+        )
+        self.assertEqual(process.returncode, code, process.stderr)
+        self.assertIn(text, process.stderr)
+
+    def test_a_full_disk_loses_nothing(self):
+        leader = self.start_all()
+        acknowledged = {}
+        for i in range(50):
+            self.assertEqual(leader.ask("PUT", f"/before-{i}", b"x" * 500).status, 204)
+            acknowledged[f"before-{i}"] = b"x" * 500
+
+        # From now on no file of the leader's may grow. It takes nothing, and the others choose
+        # another leader.
+        size = max(
+            os.path.getsize(os.path.join(leader.data, name)) for name in os.listdir(leader.data)
+        )
+        limit = (size + 3000, resource.RLIM_INFINITY)
+        resource.prlimit(leader.process.pid, resource.RLIMIT_FSIZE, limit)
+        refused = None
+        for i in range(500):
+            try:
+                answer = leader.ask("PUT", f"/during-{i}", b"y" * 500, timeout=5)
+            except NoAnswer:
+                continue
+            if answer.status == 204:
+                acknowledged[f"during-{i}"] = b"y" * 500
+            elif "SQLite" in answer.reason or "disk" in answer.reason:
+                refused = answer
+                break
+        self.assertIsNotNone(refused, "the full disk was not noticed")
+        self.assertEqual(refused.status, 503)
+        status = leader.status()
+        self.assertFalse(status["storage"]["ok"])
+        self.assertGreater(status["storage"]["errors"], 0)
+        self.assertIn("disk", status["storage"]["error"])
+
+        other, _ = self.cluster.wait_for_leader(other_than=leader)
+        self.assertEqual(other.ask("PUT", "/meanwhile", b"z").status, 204)
+        acknowledged["meanwhile"] = b"z"
+
+        # There is room again: it takes up where it was, without a restart.
+        resource.prlimit(
+            leader.process.pid,
+            resource.RLIMIT_FSIZE,
+            (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+        )
+        wait_until(
+            lambda: (s := leader.status()) and s["storage"]["ok"],
+            20,
+            "the node to write again",
+            self.cluster,
+        )
+        self.cluster.wait_caught_up(leader, other.status()["commit"])
+        for key, value in acknowledged.items():
+            answer = leader.ask("GET", f"/{key}")
+            self.assertEqual((answer.status, answer.body), (200, value), key)
+        self.assertEqual(leader.ask("PUT", "/after", b"a").status, 204)
+
+    def test_a_disk_that_fills_up_everywhere_loses_nothing_over_a_restart(self):
+        leader = self.start_all()
+        for node in self.cluster.nodes.values():
+            size = max(
+                os.path.getsize(os.path.join(node.data, name)) for name in os.listdir(node.data)
+            )
+            resource.prlimit(
+                node.process.pid, resource.RLIMIT_FSIZE, (size + 400_000, resource.RLIM_INFINITY)
+            )
+        acknowledged = []
+        for i in range(300):
+            try:
+                answer = leader.ask("PUT", f"/key-{i}", b"y" * 500, timeout=5)
+            except NoAnswer:
+                continue
+            if answer.status != 204:
+                break
+            acknowledged.append(f"key-{i}")
+        self.assertLess(len(acknowledged), 300)
+        self.assertGreater(len(acknowledged), 3)
+        for node in self.cluster.nodes.values():
+            node.kill()
+        leader = self.start_all()
+        for key in acknowledged:
+            self.assertEqual(leader.ask("GET", f"/{key}").status, 200, key)
+
+    def test_directories_that_are_not_this_nodes(self):
+        leader = self.start_all()
+        one = self.cluster.nodes[1]
+        members = ["--cluster", self.cluster.members]
+        self.refused(one, 3, "in use by another process", "--id", "1", "--data", one.data, *members)
+        one.stop()
+        self.refused(one, 3, "belongs to node 1", "--id", "2", "--data", one.data, *members)
+        self.refused(
+            one,
+            3,
+            "belongs to cluster 'kv'",
+            "--id",
+            "1",
+            "--data",
+            one.data,
+            "--cluster-id",
+            "other",
+            *members,
+        )
+        self.refused(
+            one,
+            3,
+            "--cluster says",
+            "--id",
+            "1",
+            "--data",
+            one.data,
+            "--cluster",
+            "1=http://127.0.0.1:1",
+        )
+        empty = os.path.join(self.cluster.directory, "empty")
+        self.refused(one, 3, "must contain this node", "--id", "9", "--data", empty, *members)
+        self.assertTrue(leader.running or leader is one)
+
+    def test_a_directory_that_cannot_be_written(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root, to start the node as somebody else")
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o555)
+            for data in (directory, os.path.join(directory, "below")):
+                self.refused(
+                    self.cluster.nodes[1],
+                    1,
+                    directory,
+                    "--id",
+                    "1",
+                    "--data",
+                    data,
+                    "--cluster",
+                    f"1=http://127.0.0.1:{free_port()}",
+                    user=65534,
+                    group=65534,
+                    extra_groups=[],
+                )
+
+    def test_a_damaged_file(self):
+        self.start_all()
+        one = self.cluster.nodes[1]
+        for i in range(20):
+            self.assertEqual(one.ask("PUT", f"/{i}", b"x" * 1000).status, 204)
+        one.stop()
+        path = os.path.join(one.data, "kv.sqlite")
+        with open(path, "rb") as file:
+            whole = file.read()
+        for damaged in (
+            b"no database at all" * 100,
+            whole[: len(whole) // 2],
+            whole[:4096] + b"\xa5" * 4096 + whole[8192:],
+        ):
+            with open(path, "wb") as file:
+                file.write(damaged)
+            self.refused(one, 1, one.data, "--id", "1", "--data", one.data)
+        with open(path, "wb") as file:
+            file.write(whole)
+        self.cluster.start(one)
+        self.cluster.wait_caught_up(one, self.cluster.wait_for_leader()[1]["commit"])
+
+    def test_wrong_usage(self):
+        for arguments in (
+            [],
+            ["--id", "1"],
+            ["--id", "0"],
+            ["--id", "x"],
+            ["--what"],
+            ["word"],
+            ["--id", "1", "--data", "d", "--cluster", "1"],
+            ["--id", "1", "--data", "d", "--cluster", "1=http://h:1,1=http://h:2"],
+            ["--id", "1", "--data", "d", "--cluster", "1=http://h:1,2=http://h:1"],
+            ["--id", "1", "--data", "d", "--cluster", "0=http://h:1"],
+            ["--id", "1", "--data", "d", "--tick-ms", "0"],
+            ["--id", "1", "--data", "d", "--cluster-id", "a b"],
+            ["--id", "1", "--data", "d", "--secret-file", "/does/not/exist"],
+            ["--id", "1", "--data", "d", "--secret-file", os.devnull],
+            ["--id", "1", "--data", "d", "--join", "--force-new-cluster"],
+            ["--id", "1", "--data", "d", "--max-value", "500000000"],
+        ):
+            with self.subTest(arguments=arguments):
+                self.refused(self.cluster.nodes[1], 2, "", *arguments)
