@@ -1,8 +1,8 @@
 # Each line here runs a tool that you could run yourself. `make help` says what there is.
 .DEFAULT_GOAL := help
 .PHONY: help demo kv-c kv-go lib install uninstall abi test check conformance scenario sim soak \
-	soak-services explore fuzz sanitize mutants mutants-all coverage bench bench-check bench-baseline flames \
-	header docs install-deps clean
+	soak-services explore fuzz sanitize mutants mutants-all coverage picture bench bench-check \
+	bench-baseline flames header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
 export PYTHONDONTWRITEBYTECODE := 1
@@ -102,6 +102,10 @@ flames: ## where the time goes, as flame graphs in docs/src/flames; needs perf
 
 abi: lib ## what programs were compiled against: ACCEPT=1 takes in an addition
 	tests/abi/run $(if $(ACCEPT),--accept)
+
+picture: kv-c kv-go ## the picture of the services' page in the guide, in three minutes: docs/src/page.png
+	tools/python-env
+	tests/page/run picture
 
 header: ## write include/raftcore.h from the sources of raft-ffi
 	cargo run --locked --quiet -p raftcore-header

@@ -71,6 +71,7 @@ PARTS = [
                               "tests/linearizability/run planted", "tests/linearizability/run"],
      None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
+    ("page", 20, ["make kv-c kv-go", "tools/python-env", "tests/page/run"], None),
     ("demo", 20, ["make demo"], None),
     ("mixed", 20, ["make kv-c", "tools/python-env",
                    f"python3 examples/demo/demo.py --binary {KV_C} --binary '{KV_PYTHON}'"], None),

@@ -271,11 +271,16 @@ static void route(struct kv *kv, struct asked *a)
 		on_key(kv, a, (struct view){ (uint8_t *)a->path + 5, a->path_len - 5 }, true);
 	} else if (a->path_len == 8 && starts_with(a, "_/status")) {
 		if (a->method == EVHTTP_REQ_GET || a->method == EVHTTP_REQ_HEAD)
-			status_reply(kv, a->http);
+			status_reply_of(kv, a->http, evhttp_find_header(&a->query, "of"));
 		else
 			reply_method(a->http, "GET, HEAD", "the status can only be read");
 	} else if (a->path_len == 8 && starts_with(a, "_/leader")) {
 		on_leader(kv, a);
+	} else if (a->path_len == 2 && starts_with(a, "_/")) {
+		if (a->method == EVHTTP_REQ_GET || a->method == EVHTTP_REQ_HEAD)
+			page_reply(a->http);
+		else
+			reply_method(a->http, "GET, HEAD", "the page can only be read");
 	} else if (starts_with(a, "_/")) {
 		http_reply_text(a->http, 404,
 			"nothing is there; a key that begins with _/ is at /_/kv/_/...");

@@ -12,6 +12,7 @@
  *   http.c        the clients' API
  *   requests.c    the clients' requests that wait for an answer
  *   status.c      /_/status
+ *   page.c        /_/, and the other members' status for it
  *   codec.c       the bytes of entries and snapshots
  *   members.c     who is in the cluster
  *   bytes.c       buffers
@@ -70,6 +71,7 @@ struct options {
 struct node;
 struct peers;
 struct requests;
+struct relays;
 
 struct kv {
 	struct options options;
@@ -79,6 +81,7 @@ struct kv {
 	struct node *node;
 	struct peers *peers;
 	struct requests *requests;
+	struct relays *relays;
 	struct evhttp *client_http;
 	struct evhttp *peer_http;
 	uint64_t started_ms;
@@ -94,6 +97,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code);
 void options_free(struct options *o);
 void kv_log(const struct kv *kv, const char *format, ...) __attribute__((format(printf, 2, 3)));
 uint64_t now_ms(void); /* of a clock that only runs forward */
+uint64_t unix_ms(void);
 struct timeval timeval_of_ms(uint64_t ms);
 uint64_t random_u64(void);
 void kv_stop(struct kv *kv,
@@ -140,6 +144,14 @@ void requests_answer_all(struct requests *r, const char *why); /* the process st
 void http_reply_value(struct kv *kv, struct evhttp_request *http, struct view key);
 void status_reply(struct kv *kv, struct evhttp_request *http);
 
+/* ---- page.c */
+
+void page_reply(struct evhttp_request *http);
+struct relays *relays_new(void);
+void relays_free(struct relays *r); /* after the server of those who wait for them */
+/* The status of the member with this id; NULL is this node. */
+void status_reply_of(struct kv *kv, struct evhttp_request *http, const char *of);
+
 /* ---- peers.c, raft_in.c */
 
 struct peers *peers_new(struct kv *kv);
@@ -152,6 +164,9 @@ void peers_send(struct peers *p, uint64_t to, bool is_snapshot,
 	struct view message);          /* queues a copy */
 void peers_flush(struct peers *p); /* sends what is queued */
 void peers_tick(struct peers *p);
+/* Adds the headers by which another node knows who asks and whom. */
+void peers_introduce(const struct kv *kv, struct evhttp_request *request, uint64_t to,
+	const char *url);
 uint64_t peers_snapshots_sent(const struct peers *p);
 
 void raft_on_request(struct evhttp_request *http, void *kv);

@@ -38,6 +38,13 @@ uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t unix_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 struct timeval timeval_of_ms(uint64_t ms)
 {
 	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
@@ -122,6 +129,7 @@ static bool start(struct kv *kv)
 	}
 	kv->requests = requests_new(kv);
 	kv->peers = peers_new(kv);
+	kv->relays = relays_new();
 	kv->node = node_start(kv);
 	if (!kv->node)
 		return false;
@@ -160,6 +168,7 @@ static void clean_up(struct kv *kv)
 		evhttp_free(kv->client_http);
 	if (kv->peer_http)
 		evhttp_free(kv->peer_http);
+	relays_free(kv->relays);
 	peers_free(kv->peers);
 	node_free(kv->node);
 	requests_free(kv->requests);

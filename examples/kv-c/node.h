@@ -12,6 +12,13 @@ struct answer {
 	uint64_t index;
 };
 
+/* A leader that this node heard of, and when. */
+struct election {
+	uint64_t term, leader, at_unix_ms;
+};
+
+#define ELECTIONS_KEPT 16
+
 struct node {
 	struct kv *kv;
 	raftcore_storage *log; /* the log in memory, from which the library reads */
@@ -29,6 +36,8 @@ struct node {
 	uint64_t snapshot_index;
 	uint64_t term, leader;
 	raftcore_role role;
+	struct election elections[ELECTIONS_KEPT]; /* oldest first */
+	size_t election_count;
 
 	/* The Ready in hand, from taking it until it is advanced. */
 	const raftcore_ready *ready;

@@ -38,7 +38,6 @@ struct peer {
 	struct peers *peers;
 	uint64_t id;
 	char *url;
-	char *host; /* for the Host header */
 	struct channel messages;
 	struct channel snapshots;
 	bool reachable;
@@ -164,6 +163,22 @@ static void add_header_u64(struct evhttp_request *request, const char *name, uin
 	evhttp_add_header(evhttp_request_get_output_headers(request), name, text);
 }
 
+void peers_introduce(const struct kv *kv, struct evhttp_request *request, uint64_t to,
+	const char *url)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	const char *address = strstr(url, "://") + 3;
+	char *host = xstrndup(address, strcspn(address, "/"));
+	evhttp_add_header(headers, "Host", host);
+	free(host);
+	evhttp_add_header(headers, "Raft-Cluster", kv->options.cluster_id);
+	add_header_u64(request, "Raft-From", kv->options.id);
+	add_header_u64(request, "Raft-To", to);
+	evhttp_add_header(headers, "Raft-Url", kv->own_url);
+	if (kv->options.secret)
+		evhttp_add_header(headers, "Raft-Secret", kv->options.secret);
+}
+
 /* Moves messages from the queue into the body, each behind its length: all that fit into a batch,
  * but at least one. */
 static void fill_body(struct channel *c, struct evbuffer *body)
@@ -190,15 +205,9 @@ static void channel_flush(struct channel *c)
 		report_lost(c);
 		return;
 	}
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-	evhttp_add_header(headers, "Host", c->peer->host);
-	evhttp_add_header(headers, "Content-Type", "application/octet-stream");
-	evhttp_add_header(headers, "Raft-Cluster", kv->options.cluster_id);
-	add_header_u64(request, "Raft-From", kv->options.id);
-	add_header_u64(request, "Raft-To", c->peer->id);
-	evhttp_add_header(headers, "Raft-Url", kv->own_url);
-	if (kv->options.secret)
-		evhttp_add_header(headers, "Raft-Secret", kv->options.secret);
+	peers_introduce(kv, request, c->peer->id, c->peer->url);
+	evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+		"application/octet-stream");
 	fill_body(c, evhttp_request_get_output_buffer(request));
 	c->busy = true;
 	if (evhttp_make_request(c->connection, request, EVHTTP_REQ_POST, "/raft") != 0) {
@@ -226,7 +235,6 @@ static void forget(struct peers *p, struct peer *peer)
 	channel_close(&peer->messages);
 	channel_close(&peer->snapshots);
 	free(peer->url);
-	free(peer->host);
 	free(peer);
 }
 
@@ -240,8 +248,6 @@ static struct peer *add(struct peers *p, uint64_t id, const char *url)
 	peer->peers = p;
 	peer->id = id;
 	peer->url = xstrdup(url);
-	peer->host = xstrdup(strstr(url, "://") + 3);
-	peer->host[strcspn(peer->host, "/")] = 0;
 	peer->reachable = true;
 	channel_open(&peer->messages, peer, host, port, false);
 	channel_open(&peer->snapshots, peer, host, port, true);

@@ -1,6 +1,6 @@
-/* raft_in.c: POST /raft, messages from the other nodes. Whatever comes here was sent by a stranger
- * until it is shown not to be: the headers are checked first, then the frames, and the library
- * checks the messages themselves. */
+/* raft_in.c: POST /raft, messages from the other nodes, and GET /status, which they ask for.
+ * Whatever comes here was sent by a stranger until it is shown not to be: the headers are checked
+ * first, then the frames, and the library checks the messages themselves. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +161,17 @@ static void hand_over(struct kv *kv, struct evhttp_request *http, const struct s
 		http_reply_text(http, 400, "%s", raftcore_last_error());
 }
 
+static void on_status(struct kv *kv, struct evhttp_request *http)
+{
+	struct sender sender;
+	if (evhttp_request_get_command(http) != EVHTTP_REQ_GET) {
+		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", "GET");
+		http_reply_text(http, 405, "the status can only be read");
+	} else if (admit(kv, http, &sender)) {
+		status_reply(kv, http);
+	}
+}
+
 void raft_on_request(struct evhttp_request *http, void *arg)
 {
 	struct kv *kv = arg;
@@ -175,8 +186,11 @@ void raft_on_request(struct evhttp_request *http, void *arg)
 		kv->options.cluster_id);
 	if (kv->options.secret && !bears_secret(kv->options.secret, header(http, "Raft-Secret"))) {
 		http_reply_text(http, 403, "the cluster's secret is missing or wrong");
+	} else if (path && strcmp(path, "/status") == 0) {
+		on_status(kv, http);
 	} else if (!path || strcmp(path, "/raft") != 0) {
-		http_reply_text(http, 404, "only /raft is here; clients are served at another address");
+		http_reply_text(http, 404,
+			"only /raft and /status are here; clients are served at another address");
 	} else if (evhttp_request_get_command(http) != EVHTTP_REQ_POST) {
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", "POST");
 		http_reply_text(http, 405, "messages are sent by POST");

@@ -104,6 +104,17 @@ static void send_all(struct node *n, const raftcore_messages *messages)
 	peers_flush(n->kv->peers);
 }
 
+static void note_election(struct node *n)
+{
+	size_t kept = n->election_count < ELECTIONS_KEPT ? n->election_count : ELECTIONS_KEPT - 1;
+	size_t first = n->election_count - kept;
+	if (kept && n->elections[n->election_count - 1].term == n->term)
+		return;
+	memmove(n->elections, n->elections + first, kept * sizeof *n->elections);
+	n->elections[kept] = (struct election){ n->term, n->leader, unix_ms() };
+	n->election_count = kept + 1;
+}
+
 static void note_roles(struct node *n, const raftcore_soft_state *soft)
 {
 	static const char *const names[] = { "follower", "candidate", "leader", "pre-candidate" };
@@ -115,8 +126,10 @@ static void note_roles(struct node *n, const raftcore_soft_state *soft)
 		kv_log(n->kv, "%s, knows no leader", names[soft->role & 3]);
 	n->role = soft->role;
 	n->leader = soft->leader;
-	if (n->leader != 0)
+	if (n->leader != 0) {
+		note_election(n);
 		requests_new_leader(n->kv->requests);
+	}
 }
 
 static void stop_broken(struct node *n)

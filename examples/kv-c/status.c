@@ -69,6 +69,16 @@ static void add_progress(struct evbuffer *out, const raftcore_progresses *progre
 	evbuffer_add_printf(out, "],");
 }
 
+static void add_elections(struct evbuffer *out, const struct node *n)
+{
+	evbuffer_add_printf(out, "\"elections\":[");
+	for (size_t i = 0; i < n->election_count; i++)
+		evbuffer_add_printf(out,
+			"%s{\"term\":%" PRIu64 ",\"leader\":%" PRIu64 ",\"at_ms\":%" PRIu64 "}", i ? "," : "",
+			n->elections[i].term, n->elections[i].leader, n->elections[i].at_unix_ms);
+	evbuffer_add_printf(out, "],");
+}
+
 static void add_storage(struct evbuffer *out, const struct kv *kv)
 {
 	evbuffer_add_printf(out, "\"storage\":{\"ok\":%s,\"errors\":%" PRIu64 ",\"error\":",
@@ -99,6 +109,8 @@ void status_reply(struct kv *kv, struct evhttp_request *http)
 	json_u64(out, "id", kv->options.id);
 	evbuffer_add_printf(out, "\"cluster\":");
 	json_text(out, kv->options.cluster_id);
+	evbuffer_add_printf(out, ",\"client_url\":");
+	json_text(out, kv->options.listen);
 	evbuffer_add_printf(out,
 		",\"language\":\"c\",\"version\":\"%s\",\"library\":\"%s\",\"role\":\"%s\",", KV_VERSION,
 		raftcore_version(), self && self->removed ? "removed" : roles[state->role & 3]);
@@ -121,6 +133,7 @@ void status_reply(struct kv *kv, struct evhttp_request *http)
 		n->snapshot_installed_index);
 	add_members(out, n, details->membership);
 	add_progress(out, &details->progress);
+	add_elections(out, n);
 	add_storage(out, kv);
 	evbuffer_add_printf(out, "}\n");
 	raftcore_details_destroy(details);

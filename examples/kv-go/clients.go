@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +20,8 @@ func (n *node) clients() http.Handler {
 		path := r.URL.EscapedPath()
 		key, isLong := strings.CutPrefix(path, "/_/kv/")
 		switch {
+		case path == "/_/":
+			servePage(w, r)
 		case path == "/_/status":
 			n.serveStatus(w, r)
 		case path == "/_/leader":
@@ -302,20 +303,6 @@ var roles = map[raft.StateType]string{
 	raft.StatePreCandidate: "pre-candidate",
 }
 
-func (n *node) serveStatus(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		notAllowed(w, "GET")
-		return
-	}
-	var status map[string]any
-	if !n.now(func() { status = n.status() }) {
-		fail(w, http.StatusServiceUnavailable, "the node stops")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(status)
-}
-
 func (n *node) status() map[string]any {
 	s := n.raw.Status()
 	role := roles[s.RaftState]
@@ -355,6 +342,7 @@ func (n *node) status() map[string]any {
 			"installed_index": n.installedAt,
 		},
 		"members": members, "removed": removed, "progress": progress,
+		"client_url": n.options.listen, "elections": n.elections,
 		"storage": map[string]any{"ok": true, "errors": 0, "error": nil},
 	}
 }

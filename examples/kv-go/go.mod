@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/raftcore/raftcore/bindings/go v0.0.0
+	github.com/raftcore/raftcore/examples/page v0.0.0
 	go.etcd.io/etcd/client/pkg/v3 v3.7.0
 	go.etcd.io/etcd/server/v3 v3.7.0
 	go.etcd.io/raft/v3 v3.7.0
@@ -35,4 +36,7 @@ require (
 	google.golang.org/grpc v1.81.0 // indirect
 )
 
-replace github.com/raftcore/raftcore/bindings/go => ../../bindings/go
+replace (
+	github.com/raftcore/raftcore/bindings/go => ../../bindings/go
+	github.com/raftcore/raftcore/examples/page => ../page
+)

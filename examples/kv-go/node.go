@@ -34,6 +34,7 @@ type node struct {
 	serial        uint64
 	leader        uint64
 	term          uint64
+	elections     []election
 	waiting       map[uint64]*request
 	reads         map[uint64]*request
 	snapshotIndex uint64
@@ -50,7 +51,7 @@ func openNode(o *options) (*node, error) {
 		options: o, memory: raft.NewMemoryStorage(), state: newState(), conf: &raftpb.ConfState{},
 		calls: make(chan func(), 256), stopped: make(chan struct{}), started: time.Now(),
 		serial:  rand.Uint64(),
-		waiting: map[uint64]*request{}, reads: map[uint64]*request{},
+		elections: []election{}, waiting: map[uint64]*request{}, reads: map[uint64]*request{},
 	}
 	d, snapshot, isUsed, err := openDisk(o, n.memory)
 	if err != nil {
@@ -146,6 +147,9 @@ func (n *node) run(ctx context.Context) error {
 func (n *node) handle(rd raft.Ready) error {
 	if rd.SoftState != nil {
 		n.leader = rd.SoftState.Lead
+		if n.leader != raft.None {
+			n.noteElection(n.raw.BasicStatus().GetTerm())
+		}
 	}
 	isLeader := n.raw.BasicStatus().RaftState == raft.StateLeader
 	if isLeader {

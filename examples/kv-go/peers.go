@@ -119,16 +119,21 @@ func (p *peers) sendSnapshot(address string, to uint64, frame []byte) {
 	p.node.do(func() { p.node.raw.ReportSnapshot(to, status) })
 }
 
-func (p *peers) post(address string, to uint64, frames []byte) bool {
+// introduce adds the headers by which another node knows who asks and whom.
+func (p *peers) introduce(r *http.Request, to uint64) {
 	o := p.node.options
-	r, err := http.NewRequest(http.MethodPost, address+"/raft", bytes.NewReader(frames))
-	if err != nil {
-		return false
-	}
 	r.Header.Set("Raft-Cluster", o.clusterID)
 	r.Header.Set("Raft-From", strconv.FormatUint(o.id, 10))
 	r.Header.Set("Raft-To", strconv.FormatUint(to, 10))
 	r.Header.Set("Raft-Url", p.own)
+}
+
+func (p *peers) post(address string, to uint64, frames []byte) bool {
+	r, err := http.NewRequest(http.MethodPost, address+"/raft", bytes.NewReader(frames))
+	if err != nil {
+		return false
+	}
+	p.introduce(r, to)
 	response, err := p.client.Do(r)
 	if err != nil {
 		return false
@@ -137,7 +142,7 @@ func (p *peers) post(address string, to uint64, frames []byte) bool {
 	_ = response.Body.Close()
 	p.tell(to, strings.TrimSpace(string(reason)))
 	if response.StatusCode == http.StatusGone &&
-		response.Header.Get("Raft-Cluster") == o.clusterID {
+		response.Header.Get("Raft-Cluster") == p.node.options.clusterID {
 		p.node.do(func() { p.node.removed = true })
 	}
 	return response.StatusCode == http.StatusNoContent
@@ -166,19 +171,22 @@ func (p *peers) drain() {
 	}
 }
 
-// ServeHTTP takes what a peer posts.
+// ServeHTTP takes what a peer posts, and tells it the status of this node.
 func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o := p.node.options
 	w.Header().Set("Raft-Cluster", o.clusterID)
 	from, fromErr := strconv.ParseUint(r.Header.Get("Raft-From"), 10, 63)
 	to, toErr := strconv.ParseUint(r.Header.Get("Raft-To"), 10, 63)
 	address := r.Header.Get("Raft-Url")
+	asksStatus := r.URL.Path == "/status"
 	switch {
-	case r.URL.Path != "/raft":
+	case r.URL.Path != "/raft" && !asksStatus:
 		fail(w, http.StatusNotFound, "no such path")
-	case r.Method != http.MethodPost:
+	case asksStatus && r.Method != http.MethodGet:
+		notAllowed(w, "GET")
+	case !asksStatus && r.Method != http.MethodPost:
 		notAllowed(w, "POST")
-	case r.ContentLength <= 0:
+	case !asksStatus && r.ContentLength <= 0:
 		fail(w, http.StatusLengthRequired, "a body is needed")
 	case r.Header.Get("Raft-Cluster") == "":
 		fail(w, http.StatusBadRequest, "Raft-Cluster is missing")
@@ -190,6 +198,8 @@ func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusMisdirectedRequest, "this is node %d", o.id)
 	case from == o.id:
 		fail(w, http.StatusForbidden, "the sender has the same id as this node")
+	case asksStatus:
+		p.serveStatus(w, from, address)
 	default:
 		if data, ok := body(w, r, o.maxPeerBody); ok {
 			p.take(w, from, address, data)
@@ -227,15 +237,25 @@ func (p *peers) take(w http.ResponseWriter, from uint64, address string, data []
 	}
 }
 
-// step admits a sender and hands its messages over, in the node's goroutine.
-func (p *peers) step(from uint64, address string, messages []*raftpb.Message) (int, string) {
+// admit says what forbids a sender to speak here, or zero.
+func (p *peers) admit(from uint64, address string) (int, string) {
 	m, known := p.node.state.members[from]
 	switch {
 	case m.removed:
 		return http.StatusGone, "the sender was removed from the cluster"
 	case known && m.url != address:
 		return http.StatusForbidden, "a member with the same id is at another URL"
-	case !known:
+	}
+	return 0, ""
+}
+
+// step admits a sender and hands its messages over, in the node's goroutine.
+func (p *peers) step(from uint64, address string, messages []*raftpb.Message) (int, string) {
+	status, reason := p.admit(from, address)
+	if status != 0 {
+		return status, reason
+	}
+	if _, known := p.node.state.members[from]; !known {
 		for _, message := range messages {
 			if !mayBeUnknown(message.GetType()) {
 				return http.StatusForbidden, "the sender is not a member"
@@ -245,7 +265,7 @@ func (p *peers) step(from uint64, address string, messages []*raftpb.Message) (i
 	p.mu.Lock()
 	p.learned[from] = address
 	p.mu.Unlock()
-	status, reason := http.StatusNoContent, ""
+	status = http.StatusNoContent
 	for _, err := range p.node.raw.StepMany(messages) {
 		if _, isRefused := err.(*raft.RefusedError); isRefused || err == raft.ErrStepLocalMsg {
 			status, reason = http.StatusBadRequest, err.Error()

@@ -6,6 +6,7 @@ import logging
 import random
 import sqlite3
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ log = logging.getLogger("kv-python")
 
 ELECTION_TICKS = 10
 ASK_AGAIN_TICKS = 3
+ELECTIONS_KEPT = 16
 RETRY_SECONDS_MOST = 5.0
 # A full or read-only disk can be mended. After a failed sync nobody knows what the disk has.
 MENDABLE = {
@@ -86,6 +88,7 @@ class Node:
         self.snapshot_index = self.memory.snapshot().index
         self.snapshots_made = self.snapshots_installed = self.snapshot_installed_index = 0
         self.applied_term = 0
+        self.elections: deque[dict[str, int]] = deque(maxlen=ELECTIONS_KEPT)
         self.trouble = ""
         self.errors, self.last_error = 0, None
         self.waiting: dict[int, Waiting] = {}
@@ -340,6 +343,9 @@ class Node:
         if soft_state.leader is None:
             return
         term = self.raft.status().term
+        if not self.elections or self.elections[-1]["term"] != term:
+            at = time.time_ns() // 1_000_000
+            self.elections.append({"term": term, "leader": soft_state.leader, "at_ms": at})
         for waiting in self.waiting.values():
             if waiting.again:
                 try:

@@ -11,7 +11,12 @@ from raftcore import MessageKind, SnapshotStatus
 log = logging.getLogger("kv-python")
 
 SNAPSHOT_SECONDS = 60
+STATUS_SECONDS = 1
 BATCH_BYTES = 1 << 20
+
+
+class NoAnswer(Exception):
+    """A member that does not tell its status."""
 
 
 class Peer:
@@ -104,14 +109,32 @@ class Peers:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def post(self, peer: Peer, body: bytes, seconds: float) -> bool:
-        """Whether the peer took it."""
-        headers = {
+    def introduction(self, to: int) -> dict[str, str]:
+        """The headers by which another node knows who asks and whom."""
+        return {
             "Raft-Cluster": self.options.cluster_id,
             "Raft-From": str(self.options.id),
-            "Raft-To": str(peer.node),
+            "Raft-To": str(to),
             "Raft-Url": self.node.own_url,
         }
+
+    async def ask_status(self, node: int, url: str) -> bytes:
+        """A member's status, as it sends it."""
+        headers = self.introduction(node)
+        timeout = aiohttp.ClientTimeout(total=STATUS_SECONDS)
+        try:
+            url += "/status"
+            async with self.session.get(url, headers=headers, timeout=timeout) as answer:
+                if answer.status == 200:
+                    return await answer.read()
+                why = f"node {node} answers {answer.status}"
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            why = f"node {node} answers nothing"
+        raise NoAnswer(why)
+
+    async def post(self, peer: Peer, body: bytes, seconds: float) -> bool:
+        """Whether the peer took it."""
+        headers = self.introduction(peer.node)
         timeout = aiohttp.ClientTimeout(total=seconds)
         try:
             async with self.session.post(

@@ -3,12 +3,14 @@
 import json
 import re
 import time
+from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import raftcore
 from aiohttp import web
 from codec import DELETE, NODE_ID_MAX, PUT, Malformed, State, frames
 from node import Node, Refused, Unknown
+from peers import NoAnswer
 from raftcore import Message, MessageKind
 
 VISIBLE = re.compile(rb"[\x21-\x7e]{1,64}")
@@ -20,6 +22,9 @@ SPEAKS_AS_LEADER = {
     MessageKind.VOTE,
     MessageKind.PRE_VOTE,
 }
+
+
+PAGE = (Path(__file__).parent.parent / "page" / "index.html").read_bytes()
 
 
 class Answer(Exception):
@@ -104,10 +109,13 @@ class Web:
         path = unquote_to_bytes(raw[1:])
         if path.startswith(b"_/kv/"):
             return await self.on_key(request, path[5:], query, long=True)
+        if path in (b"_/", b"_/status") and request.method not in ("GET", "HEAD"):
+            raise Answer(405, "this can only be read", Allow="GET, HEAD")
+        if path == b"_/":
+            fresh = {"Cache-Control": "no-cache"}
+            return web.Response(body=PAGE, content_type="text/html", charset="utf-8", headers=fresh)
         if path == b"_/status":
-            if request.method not in ("GET", "HEAD"):
-                raise Answer(405, "the status can only be read", Allow="GET, HEAD")
-            return web.json_response(self.status(), dumps=lambda o: json.dumps(o) + "\n")
+            return await self.status_of(request.query.get("of", ""))
         if path == b"_/leader":
             return await self.on_leader(request)
         if path.startswith(b"_/"):
@@ -186,6 +194,25 @@ class Web:
         self.node.transfer(member)
         return web.Response(status=204)
 
+    async def status_of(self, of: str) -> web.Response:
+        """This node's status, or another member's: the page asks one node for all of them."""
+        member = node_id(of) if of else self.options.id
+        if member is None:
+            raise Answer(400, "of is not a node's id")
+        if member == self.options.id:
+            return self.own_status()
+        gone, url = self.node.members.get(member, (True, ""))
+        if gone:
+            raise Answer(404, f"no member has the id {member}")
+        try:
+            found = await self.node.peers.ask_status(member, url)
+        except NoAnswer as error:
+            raise Refused(503, str(error)) from error
+        return web.Response(body=found, content_type="application/json")
+
+    def own_status(self) -> web.Response:
+        return web.json_response(self.status(), dumps=lambda o: json.dumps(o) + "\n")
+
     def status(self) -> dict:
         node, state = self.node, self.node.raft.status()
         removed = node.members.get(node.options.id, (False, ""))[0]
@@ -228,6 +255,8 @@ class Web:
                 }
                 for peer in state.progress
             ],
+            "client_url": self.options.listen,
+            "elections": list(node.elections),
             "storage": {
                 "ok": not node.trouble,
                 "errors": node.errors,
@@ -238,8 +267,13 @@ class Web:
     # Peers.
 
     async def on_peer(self, request: web.Request) -> web.Response:
+        if request.path == "/status":
+            if request.method != "GET":
+                raise Answer(405, "the status can only be read", Allow="GET")
+            self.admit(request)
+            return self.own_status()
         if request.path != "/raft":
-            raise Answer(404, "only /raft is here; clients are served at another address")
+            raise Answer(404, "only /raft and /status are here; clients have another address")
         if request.method != "POST":
             raise Answer(405, "messages are sent by POST", Allow="POST")
         body = await request.read()

@@ -1,0 +1,3 @@
+module github.com/raftcore/raftcore/examples/page
+
+go 1.26
