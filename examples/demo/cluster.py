@@ -114,9 +114,13 @@ class Node:
         return self.process is not None and self.process.poll() is None
 
     def kill(self, number=signal.SIGKILL):
-        """Sends a signal to the process; after SIGKILL it is gone when this returns."""
+        """Sends a signal; after SIGKILL the process is gone when this returns, and after SIGSTOP
+        all its threads stand still, which on a busy machine takes a moment."""
         if self.running:
             os.killpg(self.process.pid, number)
+            if number == signal.SIGSTOP:
+                how = os.WSTOPPED | os.WEXITED | os.WNOWAIT
+                os.waitid(os.P_PID, self.process.pid, how)
         if number == signal.SIGKILL and self.process is not None:
             self.process.wait()
 
