@@ -7,6 +7,7 @@
  *   ready.c       what each Ready says is to be stored, sent and applied
  *   membership.c  changes of members, as they are applied
  *   store.c       the SQLite file; store_kv.c: the applied state in it
+ *   store_whole.c whether the file is damaged
  *   peers.c       messages to other nodes
  *   raft_in.c     messages from them
  *   http.c        the clients' API

@@ -13,18 +13,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* The row's CRC, of its columns as they are or as they are about to be. */
+#define STATE_CRC(hard_state, applied, compacted, conf_state)               \
+	"crc = crc32(node_id, cluster_id, joined, " hard_state ", " applied ", " \
+		compacted ", " conf_state ")"
+#define HARD_STATE "term, vote, commit_index"
+#define COMPACTED "compacted_index, compacted_term"
+
 static const char SCHEMA[] =
 	"CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one = 1),"
 	"  node_id INTEGER, cluster_id TEXT, joined INTEGER,"
 	"  term INTEGER, vote INTEGER, commit_index INTEGER, applied INTEGER,"
-	"  compacted_index INTEGER, compacted_term INTEGER, conf_state BLOB);"
-	"CREATE TABLE log(idx INTEGER PRIMARY KEY,"
-	"  term INTEGER NOT NULL, type INTEGER NOT NULL, data BLOB NOT NULL);"
-	"CREATE TABLE member(id INTEGER PRIMARY KEY, removed INTEGER NOT NULL, url BLOB NOT NULL);"
-	"CREATE TABLE request(id BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;"
+	"  compacted_index INTEGER, compacted_term INTEGER, conf_state BLOB,"
+	"  crc INTEGER, CHECK(" STATE_CRC(HARD_STATE, "applied", COMPACTED, "conf_state") "));"
+	"CREATE TABLE log(idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, type INTEGER NOT NULL,"
+	"  data BLOB NOT NULL, crc INTEGER, CHECK(crc = crc32(idx, term, type, data)));"
+	"CREATE TABLE member(id INTEGER PRIMARY KEY, removed INTEGER NOT NULL, url BLOB NOT NULL,"
+	"  crc INTEGER, CHECK(crc = crc32(id, removed, url)));"
+	"CREATE TABLE request(id BLOB PRIMARY KEY, idx INTEGER NOT NULL,"
+	"  crc INTEGER, CHECK(crc = crc32(id, idx))) WITHOUT ROWID;"
 	"CREATE INDEX request_by_idx ON request(idx);"
-	"CREATE TABLE kv(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	"CREATE TABLE kv(key BLOB PRIMARY KEY, value BLOB NOT NULL,"
+	"  crc INTEGER, CHECK(crc = crc32(key, value))) WITHOUT ROWID;"
+	"PRAGMA user_version = 2;";
 
 static const char *const SQL[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
@@ -37,20 +48,24 @@ static const char *const SQL[STATEMENTS] = {
 	[READ_MEMBERS] = "SELECT id, removed, url FROM member ORDER BY id",
 	[READ_REQUESTS] = "SELECT idx, id FROM request ORDER BY idx",
 	[READ_PAIRS] = "SELECT key, value FROM kv ORDER BY key",
-	[APPEND] = "INSERT INTO log VALUES(?1, ?2, ?3, ?4)",
+	[APPEND] = "INSERT INTO log VALUES(?1, ?2, ?3, ?4, crc32(?1, ?2, ?3, ?4))",
 	[TRUNCATE] = "DELETE FROM log WHERE idx >= ?1",
 	[COMPACT] = "DELETE FROM log WHERE idx <= ?1",
-	[SET_COMPACTED] = "UPDATE state SET compacted_index = ?1, compacted_term = ?2",
-	[SET_HARD_STATE] = "UPDATE state SET term = ?1, vote = ?2, commit_index = ?3",
-	[SET_APPLIED] = "UPDATE state SET applied = ?1",
-	[SET_CONF_STATE] = "UPDATE state SET conf_state = ?1",
-	[SET_MEMBER] = "INSERT OR REPLACE INTO member VALUES(?1, ?2, ?3)",
+	[SET_COMPACTED] = "UPDATE state SET compacted_index = ?1, compacted_term = ?2, "
+		STATE_CRC(HARD_STATE, "applied", "?1, ?2", "conf_state"),
+	[SET_HARD_STATE] = "UPDATE state SET term = ?1, vote = ?2, commit_index = ?3, "
+		STATE_CRC("?1, ?2, ?3", "applied", COMPACTED, "conf_state"),
+	[SET_APPLIED] = "UPDATE state SET applied = ?1, "
+		STATE_CRC(HARD_STATE, "?1", COMPACTED, "conf_state"),
+	[SET_CONF_STATE] = "UPDATE state SET conf_state = ?1, "
+		STATE_CRC(HARD_STATE, "applied", COMPACTED, "?1"),
+	[SET_MEMBER] = "INSERT OR REPLACE INTO member VALUES(?1, ?2, ?3, crc32(?1, ?2, ?3))",
 	[GET] = "SELECT value FROM kv WHERE key = ?1",
 	[COUNT] = "SELECT count(*) FROM kv",
-	[PUT] = "INSERT OR REPLACE INTO kv VALUES(?1, ?2)",
+	[PUT] = "INSERT OR REPLACE INTO kv VALUES(?1, ?2, crc32(?1, ?2))",
 	[DELETE] = "DELETE FROM kv WHERE key = ?1",
 	[SEEN] = "SELECT idx FROM request WHERE id = ?1",
-	[REMEMBER] = "INSERT INTO request VALUES(?1, ?2)",
+	[REMEMBER] = "INSERT INTO request VALUES(?1, ?2, crc32(?1, ?2))",
 	[FORGET] = "DELETE FROM request WHERE idx <= ?1",
 	[CLEAR_MEMBERS] = "DELETE FROM member",
 	[CLEAR_REQUESTS] = "DELETE FROM request",
@@ -156,8 +171,10 @@ static bool exec(struct store *s, const char *sql)
 static bool create(struct store *s, const struct store_identity *who)
 {
 	char *identity =
-		sqlite3_mprintf("INSERT INTO state VALUES(1, %lld, %Q, %d, 0, 0, 0, 0, 0, 0, x'');",
-			(sqlite3_int64)who->node_id, who->cluster_id, who->joined);
+		sqlite3_mprintf("INSERT INTO state VALUES(1, %lld, %Q, %d, 0, 0, 0, 0, 0, 0, x'',"
+						"  crc32(%lld, %Q, %d, 0, 0, 0, 0, 0, 0, x''));",
+			(sqlite3_int64)who->node_id, who->cluster_id, who->joined, (sqlite3_int64)who->node_id,
+			who->cluster_id, who->joined);
 	bool ok = identity && exec(s, "BEGIN IMMEDIATE") && exec(s, SCHEMA) && exec(s, identity) &&
 		exec(s, "COMMIT");
 	sqlite3_free(identity);
@@ -219,10 +236,16 @@ enum store_open_result store_open(struct store **out, const char *dir,
 	size_t size = strlen(dir) + sizeof "/kv.sqlite";
 	char *path = xmalloc(size);
 	snprintf(path, size, "%s/kv.sqlite", dir);
-	int rc = sqlite3_open_v2(path, &s->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	bool whole = store_log_is_whole(path, why, why_size);
+	int rc = whole ? sqlite3_open_v2(path, &s->db,
+						 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL)
+				   : SQLITE_CORRUPT;
 	free(path);
-	if (rc != SQLITE_OK) {
+	if (!whole) {
+		store_close(s);
+		return STORE_BROKEN;
+	}
+	if (rc != SQLITE_OK || !store_add_crc32(s)) {
 		note_failure(s, dir);
 		return open_failed(s, why, why_size);
 	}
@@ -238,13 +261,16 @@ enum store_open_result store_open(struct store **out, const char *dir,
 		if (!create(s, who))
 			return open_failed(s, why, why_size);
 	} else {
-		if (!pragma(s, "PRAGMA quick_check(1)", "ok") || !pragma(s, "PRAGMA user_version", "1"))
+		if (!pragma(s, "PRAGMA integrity_check(1)", "ok") || !pragma(s, "PRAGMA user_version", "2"))
 			return open_failed(s, why, why_size);
 		if (!belongs_to(s, who, why, why_size)) {
 			store_close(s);
 			return STORE_REFUSED;
 		}
 	}
+	/* What is written is right by construction; the constraints are for the check above. */
+	if (!pragma(s, "PRAGMA ignore_check_constraints = ON", NULL))
+		return open_failed(s, why, why_size);
 	for (int i = 0; i < STATEMENTS; i++)
 		if (sqlite3_prepare_v3(s->db, SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i],
 				NULL) != SQLITE_OK) {

@@ -64,4 +64,10 @@ bool store_row(struct store *s, enum statement which); /* one step: true when th
 void store_finish(struct store *s, enum statement which);
 void store_run(struct store *s, enum statement which); /* for statements that return no rows */
 
+/* ---- store_whole.c */
+
+bool store_add_crc32(struct store *s); /* crc32() in SQL */
+/* Before the database is opened. False: `why` says so. */
+bool store_log_is_whole(const char *database, char *why, size_t why_size);
+
 #endif

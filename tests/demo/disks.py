@@ -1,8 +1,10 @@
 """Disks that are full or damaged, and directories that are not a node's: a part of bad_input.py."""
 
 import os
+import random
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -201,6 +203,67 @@ class Disks(unittest.TestCase):
         self.cluster.start(one)
         self.cluster.wait_caught_up(one, self.cluster.wait_for_leader()[1]["commit"])
 
+    def test_damaged_bits_are_noticed_or_do_no_harm(self):
+        """In whatever file: the node says no, or it has everything that it had."""
+        chance = random.Random(9)
+        self.cluster.arguments += ["--snapshot-entries", "40", "--catch-up-entries", "10"]
+        leader = self.start_all()
+        for i in range(150):
+            headers = {"Request-Id": f"id-{i}"}
+            self.assertEqual(leader.ask("PUT", f"/{i}", b"x" * 200, headers).status, 204)
+        one = self.cluster.nodes[1]
+        before = self.cluster.wait_caught_up(one, leader.status()["commit"])
+        for node in self.cluster.nodes.values():
+            node.kill()
+        kept = one.data + ".kept"
+        shutil.copytree(one.data, kept)
+        refused = 0
+        for _ in range(25):
+            path = damage(kept, one.data, chance)
+            self.cluster.start(one)
+            wait_until(lambda: not one.running or one.status(), 20, "the node", self.cluster)
+            if one.running:
+                after = one.status()
+                self.assertGreaterEqual(after["last_index"], before["last_index"], path)
+                self.assertGreaterEqual(after["term"], before["term"], path)
+                for i in range(150):
+                    answer = one.ask("GET", f"/{i}?stale=1")
+                    self.assertIn((answer.status, answer.body), self.may_be(i, after), path)
+                one.kill()
+            else:
+                refused += 1
+                self.assertIn(one.process.returncode, (1, 3), path)
+                self.assertIn(one.data, one.log_tail(3), path)
+        self.assertGreater(refused, 5)
+
+    @staticmethod
+    def may_be(i, status):
+        """A node that replays its log has the last keys a moment later."""
+        there = (200, b"x" * 200)
+        return (there,) if status["applied"] > i + 10 else (there, (404, b"no such key\n"))
+
+    def test_a_torn_tail_is_repaired(self):
+        """The power fails in the middle of a write, which therefore nobody counted on."""
+        leader = self.start_all()
+        for i in range(50):
+            self.assertEqual(leader.ask("PUT", f"/{i}", b"x" * 200).status, 204)
+        others = [n for n in self.cluster.nodes.values() if n is not leader]
+        for node in others:
+            node.kill()
+        self.assertEqual(leader.ask("PUT", "/long", b"x" * 5000).status, 503)
+        leader.kill()
+        path, end = max(written(leader.data), key=lambda found: os.stat(found[0]).st_mtime_ns)
+        with open(path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            # Some sectors of the last record came to the disk; the others read as zeros.
+            file.truncate((end - 2000) // 512 * 512)
+            file.truncate(size)
+        for node in self.cluster.nodes.values():
+            self.cluster.start(node)
+        self.cluster.wait_caught_up(leader, self.cluster.wait_for_leader()[1]["commit"])
+        self.assertEqual(leader.ask("GET", "/49").body, b"x" * 200)
+        self.assertEqual(leader.ask("GET", "/long").status, 404)
+
     def test_wrong_usage(self):
         for arguments in (
             [],
@@ -222,3 +285,29 @@ class Disks(unittest.TestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.refused(self.cluster.nodes[1], 2, "", *arguments)
+
+
+def written(directory):
+    """The files below a directory, and how far each is written: what follows are zeros."""
+    for where, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(where, name)
+            with open(path, "rb") as file:
+                end = len(file.read().rstrip(b"\0"))
+            if end > 200:
+                yield path, end
+
+
+def damage(whole, copy, chance):
+    """Makes a copy of a directory in which a byte is wrong, not near the end of a file: a file's
+    last record may be taken for torn. Returns where."""
+    shutil.rmtree(copy)
+    shutil.copytree(whole, copy)
+    path, end = chance.choice(sorted(written(copy)))
+    with open(path, "r+b") as file:
+        at = chance.randrange(end // 2)
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << chance.randrange(8)]))
+    return f"{path} at {at}"
