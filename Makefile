@@ -5,14 +5,17 @@
 	bench-baseline flames header docs install-deps clean
 
 KV_C := target/kv-c/kv-c
+KV_GO := target/kv-go/kv-go
 export PYTHONDONTWRITEBYTECODE := 1
 export PREFIX LIBDIR DESTDIR
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: kv-c ## a cluster of three lives through a crash, a join and a removal; KEEP=1 leaves it up
-	python3 examples/demo/demo.py --binary $(KV_C) $(if $(KEEP),--keep)
+demo: kv-c kv-go ## a cluster in C, Go and Python lives through kills and more; KEEP=1 leaves it up
+	tools/python-env
+	python3 examples/demo/demo.py --plot target/demo/demo.svg --binary $(KV_C) --binary $(KV_GO) \
+		--binary "target/python-env/bin/python examples/kv-python/main.py" $(if $(KEEP),--keep)
 
 kv-c: ## build the key-value service in C, as target/kv-c/kv-c
 	tools/setup demo
@@ -24,7 +27,7 @@ kv-c: ## build the key-value service in C, as target/kv-c/kv-c
 kv-go: lib ## build the key-value service in Go, as target/kv-go/kv-go
 	PREFIX=$(CURDIR)/target/go/prefix tools/install
 	eval "$$(bindings/go/run env)" && cd examples/kv-go && go vet ./... && \
-		go build -tags raftcore_static -o $(CURDIR)/target/kv-go/kv-go .
+		go build -tags raftcore_static -o $(CURDIR)/$(KV_GO) .
 
 lib: ## build the C library, shared and static, in target/release
 	cargo build --release --locked -p raftcore-ffi
@@ -103,9 +106,9 @@ flames: ## where the time goes, as flame graphs in docs/src/flames; needs perf
 abi: lib ## what programs were compiled against: ACCEPT=1 takes in an addition
 	tests/abi/run $(if $(ACCEPT),--accept)
 
-picture: kv-c kv-go ## the picture of the services' page in the guide, in three minutes: docs/src/page.png
-	tools/python-env
+picture: demo ## the guide's pictures of the demo and of the page, in four minutes
 	tests/page/run picture
+	cp target/demo/demo.svg docs/src/demo.svg
 
 header: ## write include/raftcore.h from the sources of raft-ffi
 	cargo run --locked --quiet -p raftcore-header

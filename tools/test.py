@@ -65,17 +65,17 @@ PARTS = [
                     "benches/bench.py --smoke --only raftcore,raftcore-c",
                     "make bench-check"], None),
     ("go", 30, ["bindings/go/run"], None),
-    ("kv-go", 20, ["make kv-go kv-c", f"KV_BINARY=$PWD/{KV_GO} {BAD_INPUT} Clients Peers Patience",
-                   f"python3 examples/demo/demo.py --binary {KV_GO} --binary {KV_C}"], None),
+    ("kv-go", 20, ["make kv-go", f"KV_BINARY=$PWD/{KV_GO} {BAD_INPUT} Clients Peers Patience"],
+     None),
     ("linearizability", 20, ["make kv-c kv-go", "tools/python-env",
                               "tests/linearizability/run planted", "tests/linearizability/run"],
      None),
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
     ("page", 20, ["make kv-c kv-go", "tools/python-env", "tests/page/run"], None),
     ("demo", 20, ["make demo"], None),
-    ("mixed", 20, ["make kv-c", "tools/python-env",
-                   f"python3 examples/demo/demo.py --binary {KV_C} --binary '{KV_PYTHON}'"], None),
-    ("kills", 20, [f"python3 examples/demo/demo.py --binary {KV_C} --kills 5"], None),
+    ("kills", 20, ["make kv-c kv-go", "tools/python-env",
+                   f"python3 examples/demo/demo.py --binary {KV_C} --binary {KV_GO} "
+                   f"--binary '{KV_PYTHON}' --kills 5"], None),
 ]
 
 

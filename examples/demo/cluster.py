@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 
+LANGUAGES = {"c": "C", "go": "Go", "python": "Python"}
 REQUEST_TIMEOUT = 8.0  # seconds; above a node's own --timeout-ms
 
 
@@ -86,9 +87,12 @@ class Node:
         self.data = os.path.join(cluster.directory, f"node{number}")
         self.log_path = os.path.join(cluster.directory, f"node{number}.log")
         self.process = None
+        self.frozen = False
+        self.language = ""  # as it calls itself, once it was asked
 
     def start(self, arguments, **popen):
         """Starts the process, in a group of its own; what it says is appended to its log."""
+        self.frozen = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -118,6 +122,7 @@ class Node:
         all its threads stand still, which on a busy machine takes a moment."""
         if self.running:
             os.killpg(self.process.pid, number)
+            self.frozen = number == signal.SIGSTOP
             if number == signal.SIGSTOP:
                 how = os.WSTOPPED | os.WEXITED | os.WNOWAIT
                 os.waitid(os.P_PID, self.process.pid, how)
@@ -143,9 +148,12 @@ class Node:
         """What /_/status says, or None."""
         try:
             answer = self.ask("GET", "/_/status", timeout=timeout)
-            return json.loads(answer.body) if answer.status == 200 else None
+            status = json.loads(answer.body) if answer.status == 200 else None
         except (NoAnswer, ValueError):
             return None
+        if status:
+            self.language = LANGUAGES.get(status["language"], status["language"])
+        return status
 
     def log_tail(self, lines=15):
         """The end of its log."""
@@ -190,9 +198,13 @@ class Cluster:
         """The nodes that have a process, by id."""
         return [n for n in self.nodes.values() if n.running]
 
+    def awake(self):
+        """The running nodes that are not frozen."""
+        return [n for n in self.running() if not n.frozen]
+
     def find_leader(self):
         """(node, status) of the leader that a majority of its members follow, or None."""
-        seen = [(n, s) for n in self.running() if (s := n.status())]
+        seen = [(n, s) for n in self.awake() if (s := n.status())]
         leaders = [(n, s) for n, s in seen if s["role"] == "leader"]
         if not leaders:
             return None

@@ -8,6 +8,9 @@ import uuid
 from cluster import Client, NoAnswer
 
 
+AVOIDED = 1.0  # seconds
+
+
 class Writer(threading.Thread):
     """One client: it writes key after key, each once, and now and then counts up in one of its own.
 
@@ -32,6 +35,7 @@ class Writer(threading.Thread):
         try:
             while not self.load.done() and self.load.take_ticket():
                 turn += 1
+                began = time.monotonic()
                 self.write(
                     f"key-{self.load.name}-{self.number}-{turn}",
                     f"value {turn} of writer {self.number}",
@@ -39,6 +43,8 @@ class Writer(threading.Thread):
                 if turn % 4 == 0:
                     self.count_up()
                     self.check_counter()
+                if self.load.pause:
+                    time.sleep(max(0.0, self.load.pause - (time.monotonic() - began)))
         except Stopped:
             pass
         except Exception as problem:  # whatever it is, the main thread must hear of it
@@ -89,13 +95,15 @@ class Writer(threading.Thread):
             time.sleep(0.02)
 
     def once(self, method, path, body, headers):
-        node = self.random.choice(self.load.targets)
+        node = self.random.choice(self.load.candidates())
         client = self.clients.get(node.id)
         if client is None:
-            client = self.clients[node.id] = Client(node.client_port, self.keep_alive)
+            client = Client(node.client_port, self.keep_alive, self.load.patience)
+            self.clients[node.id] = client
         try:
             return client.request(method, path, body, headers), node.id
         except NoAnswer:
+            self.load.avoid(node)
             return None, node.id
 
 
@@ -106,9 +114,12 @@ class Stopped(Exception):
 class Load:
     """Some writers, for a number of keys or until they are stopped."""
 
-    def __init__(self, nodes, name, writers=12, writes=None, seed=1):
+    def __init__(self, nodes, name, writers=12, writes=None, seed=1, pause=0.0, patience=8.0):
         self.name = name  # part of every key, so that no two loads write the same
-        self.targets = list(nodes)
+        self.targets = list(nodes)  # may be replaced at any time
+        self.pause = pause  # seconds from one key of a writer to its next, at least
+        self.patience = patience  # seconds until a client gives a request up
+        self.avoided = {}  # node -> until when, since it did not answer
         self.seed = seed
         self.problems = []
         self.checks = 0  # counters read, linearizably, and found right
@@ -121,6 +132,15 @@ class Load:
         self.writers = [Writer(self, n) for n in range(writers)]
         for writer in self.writers:
             writer.start()
+
+    def candidates(self):
+        """The nodes to ask: those that answered, or else all."""
+        now = time.monotonic()
+        return [n for n in self.targets if self.avoided.get(n, 0) < now] or self.targets
+
+    def avoid(self, node):
+        """Leaves a node that did not answer alone for a while."""
+        self.avoided[node] = time.monotonic() + AVOIDED
 
     def done(self):
         return self.stopping.is_set() or bool(self.problems)
