@@ -77,13 +77,6 @@ int bench_is(const char *name, const char *value) {
     return text != NULL && strcmp(text, value) == 0;
 }
 
-void bench_apply(struct applied *applied, uint64_t index, const void *data, size_t len) {
-    applied->index = index;
-    if (len == 0) return; /* a new leader's first entry */
-    applied->count++;
-    applied->sum += index ^ *(const unsigned char *)data;
-}
-
 void bench_check(const struct applied *members, size_t stride, unsigned count, uint64_t entries) {
     for (unsigned i = 0; i < count; i++) {
         const struct applied *one = (const void *)((const char *)members + i * stride);

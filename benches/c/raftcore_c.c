@@ -47,9 +47,9 @@ static void group_create(struct group *group, uint32_t election, uint32_t heartb
 }
 
 static void deliver(struct group *group, const struct member *from, const raftcore_ready *ready,
-                    const raftcore_messages *messages) {
-    const raftcore_message *m = NULL;
-    while ((m = raftcore_message_next(messages, m)) != NULL) {
+                    raftcore_messages messages) {
+    for (size_t i = 0; i < messages.count; i++) {
+        const raftcore_message *m = raftcore_message_at(&messages, i);
         raftcore_node *to = group->members[m->to - 1].node;
         messages_sent++;
         if (encodes) {
@@ -66,13 +66,15 @@ static int handle_readies(struct group *group, struct member *m) {
     int worked = 0;
     while (raftcore_node_next(m->node, ready, &ready, NULL) == RAFTCORE_OK && ready != NULL) {
         worked = 1;
-        deliver(group, m, ready, &ready->messages);
+        deliver(group, m, ready, ready->messages);
         if (ready->entries.count > 0 || ready->hard_state != NULL)
             CHECK(raftcore_node_persist(m->node, ready, NULL) == RAFTCORE_OK);
-        deliver(group, m, ready, &ready->messages_after_sync);
-        const raftcore_entry *e = NULL;
-        while ((e = raftcore_entry_next(&ready->committed, e)) != NULL)
+        deliver(group, m, ready, ready->messages_after_sync);
+        const raftcore_entries committed = ready->committed;
+        for (size_t i = 0; i < committed.count; i++) {
+            const raftcore_entry *e = raftcore_entry_at(&committed, i);
             bench_apply(&m->applied, e->index, e->data.data, e->data.len);
+        }
         m->reads += ready->read_states.count;
     }
     return worked;

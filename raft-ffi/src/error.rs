@@ -65,30 +65,37 @@ thread_local! {
     static LAST: Last = const { Last(UnsafeCell::new([0; RAFTCORE_ERROR_MESSAGE_SIZE])) };
 }
 
-/// Why an export fails: what `raftcore_error` says, before it is cut to size.
+/// Why an export fails. One word, because it travels with every result, and most are none.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Reason>);
+
+/// What `raftcore_error` says, before it is cut to size.
+#[derive(Debug)]
+struct Reason {
     status: raftcore_status,
     detail: i32,
     text: Cow<'static, str>,
 }
 
 impl Failure {
+    #[cold]
     pub(crate) fn new(status: raftcore_status, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: 0, text: text.into() }
+        Self(Box::new(Reason { status, detail: 0, text: text.into() }))
     }
 
     pub(crate) fn with_detail(mut self, detail: i32) -> Self {
-        self.detail = detail;
+        self.0.detail = detail;
         self
     }
 
     /// Something was NULL.
+    #[cold]
     pub(crate) fn null(name: &str) -> Self {
         Self::new(status::RAFTCORE_ERR_NULL, format!("{name} is NULL"))
     }
 
     /// A number means nothing.
+    #[cold]
     pub(crate) fn number(name: &str, got: impl fmt::Display) -> Self {
         Self::new(status::RAFTCORE_ERR_ENUM, format!("{name}: {got} has no meaning here"))
     }
@@ -101,15 +108,16 @@ impl Failure {
     }
 
     pub(crate) const fn status(&self) -> raftcore_status {
-        self.status
+        self.0.status
     }
 
     pub(crate) fn into_text(self) -> String {
-        self.text.into_owned()
+        self.0.text.into_owned()
     }
 }
 
 impl From<raftcore::Error> for Failure {
+    #[cold]
     fn from(error: raftcore::Error) -> Self {
         let (number, detail) = status::of(&error);
         Self::new(number, error.to_string()).with_detail(detail)
@@ -152,15 +160,15 @@ pub(crate) unsafe fn check_argument(error: *const raftcore_error) -> Result<(), 
 pub(crate) unsafe fn deliver(error: *mut raftcore_error, failure: &Failure) {
     let mut text = Text::new();
     // Cut when it is too long.
-    let _ = text.write_str(&failure.text);
+    let _ = text.write_str(&failure.0.text);
     let message = text.to_chars();
     // SAFETY: the cell belongs to this thread and no reference into it is kept.
     LAST.with(|last| unsafe { last.0.get().write(message) });
     // SAFETY: as promised by the caller; one that is too small for its fields is not written.
     unsafe {
         if !error.is_null() && check_argument(error).is_ok() {
-            (&raw mut (*error).status).write(failure.status);
-            (&raw mut (*error).detail).write(failure.detail);
+            (&raw mut (*error).status).write(failure.0.status);
+            (&raw mut (*error).detail).write(failure.0.detail);
             (&raw mut (*error).message).write(message);
         }
     }

@@ -3,6 +3,7 @@
 //! On leaving a call: a panic faults the node, the descriptor and the waiting threads learn
 //! whether there is a Ready, and the log lines are handed over when the lock is released.
 
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -12,7 +13,7 @@ use crate::alive;
 use crate::awaited::Awaited;
 use crate::backend::{Backend, Occupied};
 use crate::error::Failure;
-use crate::journal::Journal;
+use crate::journal::{Journal, Lines};
 use crate::node::raftcore_node;
 use crate::poll::Wakes;
 use crate::readiness::Signal;
@@ -61,19 +62,20 @@ impl Handle {
     }
 
     /// Locks the node for one call.
+    #[inline]
     pub(crate) fn lock(&self) -> Result<Locked<'_>, Failure> {
         let me = this_thread();
         // Relaxed: only this thread writes its own number, so it sees it if it is there.
         if self.inside.load(Ordering::Relaxed) == me {
-            let text = "a callback called back into the node that is calling it";
-            return Err(Failure::new(RAFTCORE_ERR_REENTRY, text));
+            return Err(reentry());
         }
         let state = self.state.lock();
         self.inside.store(me, Ordering::Relaxed);
-        Ok(Locked { handle: self, state: Some(state) })
+        Ok(Locked { handle: self, state: ManuallyDrop::new(state) })
     }
 
     /// One call.
+    #[inline]
     pub(crate) fn call<T>(
         &self,
         act: impl FnOnce(&mut State) -> Result<T, Failure>,
@@ -85,62 +87,70 @@ impl Handle {
 /// A node that one thread is inside.
 pub(crate) struct Locked<'a> {
     handle: &'a Handle,
-    /// Present until it is dropped.
-    state: Option<MutexGuard<'a, State>>,
+    /// Taken out by `drop` alone.
+    state: ManuallyDrop<MutexGuard<'a, State>>,
 }
 
 impl Locked<'_> {
     /// Acts on the node. Whatever comes of it, the rest is seen to by `drop`.
+    #[inline]
     pub(crate) fn with<T>(
         mut self,
         act: impl FnOnce(&mut State) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        match &mut self.state {
-            Some(state) => act(state),
-            None => Err(Failure::new(RAFTCORE_ERR_REENTRY, "the node is not locked")),
-        }
+        act(&mut self.state)
     }
 
     /// Lets others in and waits until something changed or the time is over; false if it is over.
     pub(crate) fn wait(&mut self, deadline: Option<std::time::Instant>) -> bool {
-        let Some(state) = &mut self.state else { return false };
-        state.settle(self.handle);
+        let Self { handle, state } = self;
+        state.settle(handle);
         state.waiting = state.waiting.saturating_add(1);
-        self.handle.inside.store(0, Ordering::Relaxed);
+        handle.inside.store(0, Ordering::Relaxed);
         let in_time = match deadline {
-            Some(deadline) => !self.handle.changed.wait_until(state, deadline).timed_out(),
+            Some(deadline) => !handle.changed.wait_until(state, deadline).timed_out(),
             None => {
-                self.handle.changed.wait(state);
+                handle.changed.wait(state);
                 true
             }
         };
-        self.handle.inside.store(this_thread(), Ordering::Relaxed);
+        handle.inside.store(this_thread(), Ordering::Relaxed);
         state.waiting = state.waiting.saturating_sub(1);
         in_time
     }
 
     /// What the lock protects, while it is held.
-    pub(crate) fn state(&mut self) -> Option<&mut State> {
-        self.state.as_deref_mut()
+    pub(crate) fn state(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// Tells those who listen what became of the call. The lines are for when the lock is free.
+    #[cold]
+    fn tell(&mut self) -> Option<Lines> {
+        if std::thread::panicking() {
+            let fault = Fault::Panic("in a call through the C ABI".to_owned());
+            self.state.core.fault_with(fault);
+        }
+        self.state.settle(self.handle);
+        self.state.take_lines()
+    }
+
+    fn unlock(&mut self) {
+        self.handle.inside.store(0, Ordering::Relaxed);
+        // SAFETY: called once, at the end of `drop`, and nothing looks at it afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.state) }
     }
 }
 
 impl Drop for Locked<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(mut state) = self.state.take() else { return };
-        if std::thread::panicking() {
-            state.core.fault_with(Fault::Panic("in a call through the C ABI".to_owned()));
-        }
-        if state.nobody_listens() {
-            self.handle.inside.store(0, Ordering::Relaxed);
-            return;
-        }
-        state.settle(self.handle);
-        let lines = state.take_lines();
-        self.handle.inside.store(0, Ordering::Relaxed);
-        drop(state);
-        if let Some(lines) = lines {
-            lines.deliver();
+        if self.state.somebody_listens() || std::thread::panicking() {
+            let lines = self.tell();
+            self.unlock();
+            drop(lines);
+        } else {
+            self.unlock();
         }
     }
 }
@@ -151,9 +161,10 @@ impl State {
         self.core.fault().is_some() || (!self.ready.is_full() && self.core.has_ready())
     }
 
-    /// Whether it makes no difference what became of a call: the common case in a busy loop.
-    fn nobody_listens(&self) -> bool {
-        self.signal.is_none() && self.waiting == 0 && !self.journal.is_heard()
+    /// Whether it makes a difference what became of a call: rarely so in a busy loop.
+    #[inline]
+    fn somebody_listens(&self) -> bool {
+        self.signal.is_some() || self.waiting > 0 || self.journal.is_heard()
     }
 
     /// Lets everyone who waits know whether there is something to take.
@@ -170,7 +181,7 @@ impl State {
         }
     }
 
-    fn take_lines(&mut self) -> Option<crate::journal::Lines> {
+    fn take_lines(&mut self) -> Option<Lines> {
         if let (Some(fault), false) = (self.core.fault(), self.fault_is_told) {
             self.journal.tell_fault(fault);
             self.fault_is_told = true;
@@ -190,6 +201,12 @@ pub(crate) unsafe fn of<'a>(node: *const raftcore_node) -> Result<&'a Handle, Fa
         Some(node) => Ok(&node.handle),
         None => Err(Failure::null("node")),
     }
+}
+
+#[cold]
+fn reentry() -> Failure {
+    let text = "a callback called back into the node that is calling it";
+    Failure::new(RAFTCORE_ERR_REENTRY, text)
 }
 
 /// A number for this thread that no other living thread has, and that is not zero.

@@ -38,7 +38,7 @@ struct Line {
     text: String,
 }
 
-/// Lines on their way out.
+/// Lines on their way out: handed over when dropped, which is not to be with the node locked.
 pub(crate) struct Lines {
     sink: Arc<Sink>,
     lines: Vec<Line>,
@@ -92,9 +92,8 @@ impl Line {
     }
 }
 
-impl Lines {
-    /// Hands them over. Not to be called with the node locked.
-    pub(crate) fn deliver(&self) {
+impl Drop for Lines {
+    fn drop(&mut self) {
         for line in &self.lines {
             let text = line.text.as_ptr().cast::<c_char>();
             let len = line.text.len().saturating_sub(1);

@@ -13,7 +13,7 @@ use std::ptr;
 
 use bytes::Bytes;
 use raftcore::wire::{self, schema};
-use raftcore::{Body, Entries, Message, NodeId, describe};
+use raftcore::{Body, Entries, Message, describe};
 
 use crate::entry::{raftcore_entries, raftcore_entry};
 use crate::error::raftcore_error;
@@ -209,45 +209,51 @@ impl raftcore_messages {
 }
 
 impl raftcore_message {
-    /// The numbers of a message; the rest is empty.
-    pub(crate) fn of(message: &Message) -> Self {
-        let mut view = Self {
-            to: message.to.get(),
-            from: message.from.get(),
-            term: message.term.0,
-            log_term: 0,
-            index: 0,
-            commit: 0,
-            vote: NodeId::or_zero(None),
-            reject_hint: 0,
-            kind: message.body.kind() as i32,
-            reject: 0,
-            encoded: raftcore_slice::EMPTY,
-            context: raftcore_slice::EMPTY,
-            entries: raftcore_entries::EMPTY,
-            snapshot: ptr::null(),
-            response_number: 0,
-        };
+    /// Says nothing.
+    pub(crate) const EMPTY: Self = Self {
+        to: 0,
+        from: 0,
+        term: 0,
+        log_term: 0,
+        index: 0,
+        commit: 0,
+        vote: 0,
+        reject_hint: 0,
+        kind: 0,
+        reject: 0,
+        encoded: raftcore_slice::EMPTY,
+        context: raftcore_slice::EMPTY,
+        entries: raftcore_entries::EMPTY,
+        snapshot: ptr::null(),
+        response_number: 0,
+    };
+
+    /// Shows the numbers of a message, in a view that is empty.
+    #[inline]
+    pub(crate) fn show(&mut self, message: &Message) {
+        (self.to, self.from) = (message.to.get(), message.from.get());
+        self.term = message.term.0;
+        self.kind = message.body.kind() as i32;
         match &message.body {
             Body::Append(append) => {
-                (view.log_term, view.index) = (append.prev.term.0, append.prev.index.0);
-                view.commit = append.commit.0;
+                (self.log_term, self.index) = (append.prev.term.0, append.prev.index.0);
+                self.commit = append.commit.0;
             }
             Body::AppendResponse(response) => {
-                view.index = response.index.0;
+                self.index = response.index.0;
                 if let Some(rejection) = response.rejection {
-                    view.reject = 1;
-                    (view.log_term, view.reject_hint) = (rejection.hint_term.0, rejection.hint.0);
+                    self.reject = 1;
+                    (self.log_term, self.reject_hint) = (rejection.hint_term.0, rejection.hint.0);
                 }
             }
             Body::Vote(vote) | Body::PreVote(vote) => {
-                (view.log_term, view.index) = (vote.last.term.0, vote.last.index.0);
+                (self.log_term, self.index) = (vote.last.term.0, vote.last.index.0);
             }
             Body::VoteResponse(vote) | Body::PreVoteResponse(vote) => {
-                view.reject = vote.rejected.into();
+                self.reject = vote.rejected.into();
             }
-            Body::Heartbeat(heartbeat) => view.commit = heartbeat.commit.0,
-            Body::ReadIndexResponse { index, .. } => view.index = index.0,
+            Body::Heartbeat(heartbeat) => self.commit = heartbeat.commit.0,
+            Body::ReadIndexResponse { index, .. } => self.index = index.0,
             Body::Propose(_)
             | Body::Snapshot(_)
             | Body::HeartbeatResponse { .. }
@@ -255,7 +261,6 @@ impl raftcore_message {
             | Body::TimeoutNow
             | Body::ReadIndex { .. } => (),
         }
-        view
     }
 
     /// The numbers of a message in its flat form; the rest is empty.
@@ -271,11 +276,7 @@ impl raftcore_message {
             reject_hint: flat.reject_hint,
             kind: flat.kind,
             reject: flat.reject as u32,
-            encoded: raftcore_slice::EMPTY,
-            context: raftcore_slice::EMPTY,
-            entries: raftcore_entries::EMPTY,
-            snapshot: ptr::null(),
-            response_number: 0,
+            ..Self::EMPTY
         }
     }
 
@@ -322,15 +323,14 @@ impl Backing {
     }
 
     fn view(&self) -> raftcore_message {
-        raftcore_message {
-            encoded: raftcore_slice::of(&self.encoded),
-            context: raftcore_message::context_of(&self.message),
-            entries: raftcore_entries::of(&self.entries),
-            snapshot: match &self.message.body {
-                Body::Snapshot(_) => self.snapshot.address(),
-                _ => ptr::null(),
-            },
-            ..raftcore_message::of(&self.message)
+        let mut view = raftcore_message::EMPTY;
+        view.show(&self.message);
+        view.encoded = raftcore_slice::of(&self.encoded);
+        view.context = raftcore_message::context_of(&self.message);
+        view.entries = raftcore_entries::of(&self.entries);
+        if let Body::Snapshot(_) = &self.message.body {
+            view.snapshot = self.snapshot.address();
         }
+        view
     }
 }

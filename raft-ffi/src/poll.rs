@@ -81,7 +81,7 @@ fn poll(node: &Handle, timeout_ms: i32) -> Result<*const raftcore_ready, Failure
     let mut heard = None;
     loop {
         // `take_ready` says so when the node is faulted, or a Ready is outstanding.
-        let Some(state) = locked.state() else { return Ok(ptr::null()) };
+        let state = locked.state();
         let ready = state.take_ready()?;
         if !ready.is_null() || state.wakes.hear(&mut heard) {
             return Ok(ready);

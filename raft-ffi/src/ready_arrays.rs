@@ -2,6 +2,7 @@
 //!
 //! Every array is sized before a pointer into it is taken.
 
+use std::ops::Range;
 use std::ptr;
 
 use bytes::BytesMut;
@@ -56,48 +57,73 @@ impl Arrays {
     /// taken.
     pub(crate) fn reserve(&mut self, ready: &Ready, forms: u32) {
         self.forms = forms;
-        let messages = || travelling(ready).chain(replies(ready));
-        let mut entries = ready.entries.len() + ready.committed.len();
-        let mut snapshots = 0;
-        if forms & RAFTCORE_FORM_FIELDS != 0 {
-            let carried = messages().flatten().filter_map(raftcore_message::entries_of);
-            entries += carried.map(Entries::len).sum::<usize>();
-            snapshots =
-                messages().flatten().filter(|m| matches!(m.body, Body::Snapshot(_))).count();
+        let mut room = Room::default();
+        room.add(&ready.messages);
+        room.add(&ready.messages_after_sync);
+        if ready.append.is_some() || ready.apply.is_some() {
+            room.add_storage_work(ready);
         }
-        clear_for(&mut self.entries, entries);
-        self.known.clear();
-        clear_for(&mut self.snapshots, snapshots);
-        clear_for(&mut self.messages, messages().count() + usize::from(ready.apply.is_some()));
+        let own_entries = ready.entries.len() + ready.committed.len();
+        clear_for(&mut self.entries, own_entries + room.entries);
+        clear_for(&mut self.messages, room.messages);
+        clear_for(&mut self.snapshots, room.snapshots);
         clear_for(&mut self.read_states, ready.read_states.len());
+        self.known.clear();
         self.flats.clear();
+        if forms & RAFTCORE_FORM_ENCODED != 0 {
+            self.encode(ready);
+        }
+    }
+
+    fn encode(&mut self, ready: &Ready) {
         self.encoded.clear();
         self.encoded_ends.clear();
-        if forms & RAFTCORE_FORM_ENCODED != 0 {
-            for message in messages() {
-                if let Some(message) = message {
-                    wire::encode_into(message, &mut self.encoded);
-                }
-                self.encoded_ends.push(self.encoded.len());
+        let replies = ready.append.as_ref().map_or(&[][..], |append| &append.replies);
+        let replies = replies.iter().map(|reply| match reply {
+            Reply::Peer(message) => Some(message),
+            Reply::Local(_) => None,
+        });
+        let travelling = ready.messages.iter().chain(&ready.messages_after_sync).map(Some);
+        for message in travelling.chain(replies) {
+            if let Some(message) = message {
+                wire::encode_into(message, &mut self.encoded);
             }
+            self.encoded_ends.push(self.encoded.len());
         }
     }
 
+    #[inline]
     pub(crate) fn add_entries(&mut self, entries: &Entries) -> raftcore_entries {
-        let mut slices = entries.slices();
-        if let (Some(run), None) = (slices.next(), slices.next())
-            && let Some(start) = self.known.iter().find_map(|known| known.start_of(run))
-        {
-            return raftcore_entries::of(&self.entries[start..start + run.len()]);
+        if entries.is_empty() {
+            return raftcore_entries::EMPTY;
         }
-        let start = self.entries.len();
-        for run in entries.slices() {
-            self.known.push(Known { run, start: self.entries.len() });
-            self.entries.extend(run.iter().map(raftcore_entry::of));
-        }
-        raftcore_entries::of(&self.entries[start..])
+        let views = self.place(entries);
+        raftcore_entries::of(&self.entries[views])
     }
 
+    /// Makes views of entries, unless there are some. Returns where they are.
+    fn place(&mut self, entries: &Entries) -> Range<usize> {
+        let start = self.entries.len();
+        let mut runs = entries.slices();
+        let Some(run) = runs.next() else { return start..start };
+        if runs.next().is_some() {
+            for run in entries.slices() {
+                self.add_run(run);
+            }
+        } else if let Some(known) = self.known.iter().find_map(|known| known.start_of(run)) {
+            return known..known + run.len();
+        } else {
+            self.add_run(run);
+        }
+        start..self.entries.len()
+    }
+
+    fn add_run(&mut self, run: &[Entry]) {
+        self.known.push(Known { run, start: self.entries.len() });
+        self.entries.extend(run.iter().map(raftcore_entry::of));
+    }
+
+    #[inline]
     pub(crate) fn add_messages(&mut self, messages: &[Message]) -> raftcore_messages {
         let start = self.messages.len();
         for message in messages {
@@ -136,25 +162,25 @@ impl Arrays {
     }
 
     fn add_message(&mut self, message: &Message) {
-        let mut view = raftcore_message::of(message);
         let number = self.messages.len();
+        let has_fields = self.forms & RAFTCORE_FORM_FIELDS != 0;
+        let mut entries = raftcore_entries::EMPTY;
+        if let (true, Some(carried)) = (has_fields, raftcore_message::entries_of(message)) {
+            entries = self.add_entries(carried);
+        }
+        // Filled where it stays: it is too large to be moved for nothing.
+        self.messages.push(raftcore_message::EMPTY);
+        let Some(view) = self.messages.last_mut() else { return };
+        view.show(message);
         if let Some(end) = self.encoded_ends.get(number) {
             let before = number.checked_sub(1).map_or(0, |last| self.encoded_ends[last]);
             view.encoded = raftcore_slice::of(&self.encoded[before..*end]);
         }
-        if self.forms & RAFTCORE_FORM_FIELDS != 0 {
-            self.add_fields(&mut view, message);
+        if has_fields {
+            view.entries = entries;
+            view.context = raftcore_message::context_of(message);
         }
-        self.messages.push(view);
-    }
-
-    /// What is not a number.
-    fn add_fields(&mut self, view: &mut raftcore_message, message: &Message) {
-        view.context = raftcore_message::context_of(message);
-        if let Some(entries) = raftcore_message::entries_of(message) {
-            view.entries = self.add_entries(entries);
-        }
-        if let Body::Snapshot(snapshot) = &message.body {
+        if let (true, Body::Snapshot(snapshot)) = (has_fields, &message.body) {
             self.snapshots.push(SnapshotView::of(snapshot));
             view.snapshot = self.snapshots.last().map_or(ptr::null(), SnapshotView::address);
         }
@@ -197,17 +223,36 @@ impl Known {
     }
 }
 
-/// The messages that leave at once or after a sync.
-fn travelling(ready: &Ready) -> impl Iterator<Item = Option<&Message>> {
-    ready.messages.iter().chain(&ready.messages_after_sync).map(Some)
+/// How much there is of what messages carry.
+#[derive(Default)]
+struct Room {
+    messages: usize,
+    entries: usize,
+    snapshots: usize,
 }
 
-/// The replies of the append thread; those that do not leave have no message.
-fn replies(ready: &Ready) -> impl Iterator<Item = Option<&Message>> {
-    ready.append.iter().flat_map(|append| &append.replies).map(|reply| match reply {
-        Reply::Peer(message) => Some(message),
-        Reply::Local(_) => None,
-    })
+impl Room {
+    #[inline]
+    fn add(&mut self, messages: &[Message]) {
+        self.messages += messages.len();
+        messages.iter().for_each(|message| self.add_content(message));
+    }
+
+    #[inline]
+    fn add_content(&mut self, message: &Message) {
+        self.entries += raftcore_message::entries_of(message).map_or(0, Entries::len);
+        self.snapshots += usize::from(matches!(message.body, Body::Snapshot(_)));
+    }
+
+    fn add_storage_work(&mut self, ready: &Ready) {
+        self.messages += usize::from(ready.apply.is_some());
+        for reply in ready.append.iter().flat_map(|append| &append.replies) {
+            self.messages += 1;
+            if let Reply::Peer(message) = reply {
+                self.add_content(message);
+            }
+        }
+    }
 }
 
 fn clear_for<T>(array: &mut Vec<T>, count: usize) {

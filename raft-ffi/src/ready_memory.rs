@@ -5,14 +5,12 @@
 //! The head of a Ready alternates between two places, so that the pointer to the last one is known
 //! to be stale.
 
-use std::ptr;
-
 use raftcore::{Message, Ready, Reply};
 
 use crate::awaited::Awaited;
 use crate::entry::raftcore_hard_state;
 use crate::error::Failure;
-use crate::message::{raftcore_message, raftcore_messages};
+use crate::message::raftcore_message;
 use crate::ready::{raftcore_read_states, raftcore_ready, raftcore_soft_state};
 use crate::ready_arrays::{Arrays, Work};
 use crate::snapshot::SnapshotView;
@@ -66,17 +64,14 @@ impl ReadyMemory {
     }
 
     /// The place of the outstanding Ready with this address.
+    #[inline]
     pub(crate) fn find(&mut self, address: *const raftcore_ready) -> Result<&mut Slot, Failure> {
         if address.is_null() {
             return Err(Failure::null("ready"));
         }
-        let any = self.slots.iter().any(|slot| slot.outstanding.is_some());
         let mut slots = self.slots.iter_mut();
-        let found = slots.find(|slot| slot.outstanding.is_some() && slot.address() == address);
-        found.ok_or_else(|| {
-            let text = if any { "an earlier Ready" } else { "no Ready is outstanding" };
-            Failure::new(RAFTCORE_ERR_STALE_READY, text)
-        })
+        let found = slots.find(|slot| slot.address() == address && slot.outstanding.is_some());
+        found.ok_or_else(not_outstanding)
     }
 
     /// Makes a new Ready an outstanding one, and returns its address.
@@ -134,33 +129,28 @@ impl Slot {
     fn fill(&mut self, ready: Ready, forms: u32, awaited: &mut Awaited) -> *const raftcore_ready {
         self.current = 1 - self.current;
         self.persisted = 0;
-        let head = &mut *self.heads[self.current];
-        head.fill(&ready);
         let arrays = &mut self.arrays;
         arrays.reserve(&ready, forms);
-        let entries = arrays.add_entries(&ready.entries);
-        let committed = arrays.add_entries(&ready.committed);
-        let messages = arrays.add_messages(&ready.messages);
+        let head = &mut *self.heads[self.current];
+        head.show(&ready);
+        // Filled where it stays, from empty: most of a Ready is.
+        let view = &mut head.ready;
+        view.number = ready.number();
+        view.must_sync = ready.must_sync.into();
+        view.entries = arrays.add_entries(&ready.entries);
+        view.committed = arrays.add_entries(&ready.committed);
+        view.messages = arrays.add_messages(&ready.messages);
         // One of the two is empty, as the node persists.
-        let mut messages_after_sync = arrays.add_messages(&ready.messages_after_sync);
-        let mut messages_after_apply = raftcore_messages::of(&[]);
+        view.messages_after_sync = arrays.add_messages(&ready.messages_after_sync);
         if ready.append.is_some() || ready.apply.is_some() {
-            let snapshot = head.snapshot.address();
+            let (snapshot, committed) = (view.snapshot, view.committed);
             let mut work = Work { awaited, snapshot, committed };
-            (messages_after_sync, messages_after_apply) =
+            (view.messages_after_sync, view.messages_after_apply) =
                 arrays.add_storage_work(&ready, &mut work);
         }
-        head.ready = raftcore_ready {
-            number: ready.number(),
-            entries,
-            committed,
-            messages,
-            messages_after_sync,
-            read_states: raftcore_read_states::of(arrays.add_read_states(&ready)),
-            must_sync: ready.must_sync.into(),
-            messages_after_apply,
-            ..head.pointers(&ready)
-        };
+        if !ready.read_states.is_empty() {
+            view.read_states = raftcore_read_states::of(arrays.add_read_states(&ready));
+        }
         self.outstanding = Some(ready);
         self.address()
     }
@@ -168,6 +158,11 @@ impl Slot {
     fn address(&self) -> *const raftcore_ready {
         &raw const self.heads[self.current].ready
     }
+}
+
+#[cold]
+fn not_outstanding() -> Failure {
+    Failure::new(RAFTCORE_ERR_STALE_READY, "the Ready is not outstanding, or no longer")
 }
 
 /// The messages of a Ready in the order of their views.
@@ -194,28 +189,19 @@ impl Head {
         }
     }
 
-    fn fill(&mut self, ready: &Ready) {
+    /// Shows what there is once, or not at all, in a head whose Ready is empty.
+    fn show(&mut self, ready: &Ready) {
         if let Some(state) = ready.soft_state {
             self.soft_state = state.into();
+            self.ready.soft_state = &raw const self.soft_state;
         }
         if let Some(state) = ready.hard_state {
             self.hard_state = state.into();
+            self.ready.hard_state = &raw const self.hard_state;
         }
         if let Some(snapshot) = &ready.snapshot {
             self.snapshot = SnapshotView::of(snapshot);
-        }
-    }
-
-    /// A Ready with the pointers to what is in this head.
-    fn pointers(&self, ready: &Ready) -> raftcore_ready {
-        fn if_any<T, U>(is_there: &Option<T>, place: *const U) -> *const U {
-            if is_there.is_some() { place } else { ptr::null() }
-        }
-        raftcore_ready {
-            soft_state: if_any(&ready.soft_state, &raw const self.soft_state),
-            hard_state: if_any(&ready.hard_state, &raw const self.hard_state),
-            snapshot: if_any(&ready.snapshot, self.snapshot.address()),
-            ..raftcore_ready::EMPTY
+            self.ready.snapshot = self.snapshot.address();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ptr;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use crate::error::Failure;
 use crate::status::{RAFTCORE_ERR_MISUSE, RAFTCORE_ERR_STRUCT_SIZE, RAFTCORE_ERR_TOO_LARGE};
@@ -172,11 +172,24 @@ pub(crate) unsafe fn copy_many(
     name: &str,
 ) -> Result<Vec<Bytes>, Failure> {
     // SAFETY: as promised by the caller.
-    let (slices, mut block) = unsafe {
+    let (slices, block) = unsafe {
         let slices = array(slices, count, name)?;
         (slices, gather(slices.iter().copied(), name)?)
     };
-    Ok(slices.iter().map(|slice| block.split_to(slice.len)).collect())
+    Ok(cut(block, slices.iter().map(|slice| slice.len)))
+}
+
+/// Cuts a block into pieces of these lengths, whose sum is its own.
+fn cut(block: Bytes, lengths: impl ExactSizeIterator<Item = usize>) -> Vec<Bytes> {
+    // Each piece is cut where it lies: moving it right after it was made stalls the processor.
+    let mut pieces = vec![block; lengths.len()];
+    let mut start = 0usize;
+    for (piece, length) in pieces.iter_mut().zip(lengths) {
+        piece.advance(start);
+        piece.truncate(length);
+        start = start.saturating_add(length);
+    }
+    pieces
 }
 
 /// Many slices of a program's, copied into one block of memory, one behind the other.
@@ -192,12 +205,12 @@ pub(crate) unsafe fn gather(
         let text = format!("{name}: no memory holds all of it");
         return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
     };
-    let mut block = BytesMut::with_capacity(total);
+    let mut block = Vec::with_capacity(total);
     for slice in slices {
         // SAFETY: as promised by the caller.
         block.extend_from_slice(unsafe { array(slice.data, slice.len, name) }?);
     }
-    Ok(block.freeze())
+    Ok(block.into())
 }
 
 /// Pieces of a program's that lie one behind the other, copied in one block that they share.
@@ -211,14 +224,14 @@ pub(crate) unsafe fn copy_packed(
     count: usize,
 ) -> Result<Vec<Bytes>, Failure> {
     // SAFETY: as promised by the caller.
-    let (lengths, mut block) =
+    let (lengths, block) =
         unsafe { (array(lengths, count, "lengths")?, copy(bytes, len, "bytes")?) };
     let total = lengths.iter().try_fold(0u64, |sum, length| sum.checked_add(*length));
     if total != Some(len as u64) {
         let text = format!("the sum of lengths is not len, which is {len}");
         return Err(Failure::new(RAFTCORE_ERR_MISUSE, text));
     }
-    Ok(lengths.iter().map(|length| block.split_to(*length as usize)).collect())
+    Ok(cut(block, lengths.iter().map(|length| *length as usize)))
 }
 
 /// Ids of a program's, copied.

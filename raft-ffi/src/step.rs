@@ -113,8 +113,10 @@ pub unsafe extern "C" fn raftcore_node_step_from(
         // SAFETY: the caller's promises; `ready` and `message` are compared and not read.
         let (node, from) = unsafe { (handle::of(node)?, handle::of(from)?) };
         // One lock at a time.
-        let message = from.call(|state| state.ready.find(ready)?.message(message).cloned())?;
-        node.call(|state| Ok(state.core.step(message)?))
+        let mut from = from.lock()?;
+        let message = from.state().ready.find(ready)?.message(message)?.clone();
+        drop(from);
+        Ok(node.lock()?.state().core.step(message)?)
     })
 }
 
