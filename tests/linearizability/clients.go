@@ -16,7 +16,6 @@ import (
 
 const (
 	clientCount = 8
-	openKeys    = 4   // how many keys are in use at a time
 	keyLife     = 120 // after how many operations a key makes room for a new one
 	attempts    = 4   // of a write that has a request id
 )
@@ -26,7 +25,7 @@ type clients struct {
 	cluster *cluster
 	seed    uint64
 	started time.Time
-	used    [openKeys]atomic.Int64
+	used    []atomic.Int64 // how often each of the keys that are open at a time
 
 	mu      sync.Mutex
 	history []porcupine.Operation
@@ -52,8 +51,9 @@ func (t *tally) add(o tally) {
 
 func (t *tally) operations() int { return t.reads + t.writes + t.unknown + t.stale }
 
-func newClients(c *cluster, seed uint64) *clients {
-	return &clients{cluster: c, seed: seed, started: time.Now(), sent: map[[2]string]int64{}}
+func newClients(c *cluster, seed uint64, keys int) *clients {
+	return &clients{cluster: c, seed: seed, started: time.Now(),
+		used: make([]atomic.Int64, keys), sent: map[[2]string]int64{}}
 }
 
 func (c *clients) now() int64 { return int64(time.Since(c.started)) }
@@ -78,7 +78,7 @@ func (c *clients) run(stop <-chan struct{}) {
 }
 
 func (c *clients) operate(number, operation int, chance *rand.Rand) {
-	place := chance.IntN(openKeys)
+	place := chance.IntN(len(c.used))
 	key := fmt.Sprintf("k%d-%d", place, c.used[place].Add(1)/keyLife)
 	slot := chance.IntN(len(c.cluster.nodes()))
 	value := fmt.Sprintf("%d.%d", number, operation)
@@ -88,11 +88,23 @@ func (c *clients) operate(number, operation int, chance *rand.Rand) {
 	case p < 50:
 		c.readStale(slot, key)
 	case p < 90:
-		c.write(number, slot, key, value, chance.IntN(2) == 0)
+		c.write(number, slot, key, value, kinds[chance.IntN(len(kinds))])
 	default:
-		c.write(number, slot, key, "", chance.IntN(2) == 0)
+		c.write(number, slot, key, "", kinds[chance.IntN(len(kinds))])
 	}
 }
+
+// How a write is sent: once; with a request id, and again until its fate is known; or even again
+// when it is known, as a client does that missed the answer.
+type sending int
+
+const (
+	once sending = iota
+	untilKnown
+	onceMore
+)
+
+var kinds = []sending{once, once, once, untilKnown, untilKnown, onceMore}
 
 func (c *clients) keyURL(slot int, key string) string {
 	return c.cluster.at(slot).url + "/_/kv/" + key
@@ -127,17 +139,17 @@ func (c *clients) readStale(slot int, key string) {
 	}
 	c.tally.stale++
 	if _, isSent := c.sent[[2]string{key, value}]; !isSent && value != "" {
-		c.problem = errors.Join(c.problem,
-			fmt.Errorf("a stale read of %s found %q, which nobody has written", key, value))
+		c.problem = fmt.Errorf("%w: a stale read of %s found %q, which nobody has written",
+			errViolation, key, value)
 	}
 }
 
 // write writes a value, or deletes. With a request id it is tried again with other nodes until its
 // fate is known, and still it is one write.
-func (c *clients) write(number, slot int, key, value string, hasID bool) {
+func (c *clients) write(number, slot int, key, value string, how sending) {
 	call := c.now()
 	headers, tries := map[string]string{}, 1
-	if hasID {
+	if how != once {
 		headers["Request-Id"], tries = fmt.Sprintf("%d-%d-%d", c.seed, number, call), attempts
 	}
 	c.mu.Lock()
@@ -148,6 +160,9 @@ func (c *clients) write(number, slot int, key, value string, hasID bool) {
 		index, unknown := put(c.keyURL((slot+try)%len(c.cluster.nodes()), key), value, headers)
 		if index != 0 {
 			c.note(number, call, in, output{index: index})
+			if how == onceMore {
+				c.repeat(slot, in, index, headers)
+			}
 			return
 		}
 		mayBeApplied = mayBeApplied || unknown
@@ -165,6 +180,19 @@ func (c *clients) write(number, slot int, key, value string, hasID bool) {
 	c.mu.Lock()
 	c.tally.refused++ // it must never be seen: it is not in the history
 	c.mu.Unlock()
+}
+
+// repeat sends a write that was answered: nothing may come of it, except the same answer.
+func (c *clients) repeat(slot int, in input, index uint64, headers map[string]string) {
+	time.Sleep(20 * time.Millisecond)
+	again, _ := put(c.keyURL(slot, in.key), in.value, headers)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tally.retried++
+	if again != 0 && again != index {
+		c.problem = fmt.Errorf("%w: %v was applied at index %d, and its repetition at %d",
+			errViolation, in, index, again)
+	}
 }
 
 // put tries a write once. It returns the index at which it was applied, or else whether it may have
@@ -208,7 +236,7 @@ func (c *clients) note(number int, call int64, in input, out output) {
 // readAll reads every key that was ever used from every node, when all is well again.
 func (c *clients) readAll(patience time.Duration) error {
 	end := time.Now().Add(patience)
-	for place := range openKeys {
+	for place := range c.used {
 		for age := range c.used[place].Load()/keyLife + 1 {
 			key := fmt.Sprintf("k%d-%d", place, age)
 			for slot := range c.cluster.nodes() {

@@ -272,9 +272,9 @@ type status struct {
 	Members []struct {
 		ID uint64 `json:"id"`
 	} `json:"members"`
-	Snapshots struct {
-		Made, Installed uint64
-	} `json:"snapshots"`
+	Storage struct {
+		OK bool `json:"ok"`
+	} `json:"storage"`
 }
 
 // request sends a request once. A zero status means that no answer came.

@@ -29,6 +29,7 @@ type plan struct {
 	schedule  string
 	seed      uint64
 	nodes     int
+	keys      int
 	length    time.Duration
 	seconds   time.Duration
 	isPlanted bool
@@ -43,6 +44,7 @@ func parse() (*plan, error) {
 	flag.StringVar(&p.schedule, "schedule", "", "play this file, once")
 	flag.Uint64Var(&p.seed, "seed", 0, "of the first round; 0 draws one")
 	flag.IntVar(&p.nodes, "size", 0, "how many nodes; 0: 3 and 5 in turn")
+	flag.IntVar(&p.keys, "keys", 4, "how many keys are in use at a time")
 	flag.DurationVar(&p.length, "round", 12*time.Second, "how long faults come in a round")
 	flag.DurationVar(&p.seconds, "for", time.Minute, "no round begins after this")
 	flag.BoolVar(&p.isPlanted, "planted", false, "the service has a planted mistake: find it")
@@ -87,7 +89,7 @@ func round(p *plan, s *schedule) (r result) {
 	if r.err = c.settle(foundPatience); r.err != nil {
 		return r
 	}
-	users, stop, rested := newClients(c, s.seed), make(chan struct{}), make(chan struct{})
+	users, stop, rested := newClients(c, s.seed, p.keys), make(chan struct{}), make(chan struct{})
 	go func() { users.run(stop); close(rested) }()
 	(&nemesis{cluster: c, played: r.played}).play(s)
 	time.Sleep(500 * time.Millisecond)
@@ -169,7 +171,7 @@ func play(p *plan) bool {
 	}
 	fmt.Printf("seeds %d to %d, %d operations: %s\n", p.seed, seed-1, all.operations(), verdict)
 	if p.isPlanted {
-		return failure != nil && strings.Contains(failure.Error(), "not linearizable")
+		return errors.Is(failure, errViolation)
 	}
 	return failure == nil
 }

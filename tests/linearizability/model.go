@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -56,6 +57,8 @@ var model = porcupine.Model{
 	},
 }
 
+var errViolation = errors.New("not linearizable")
+
 const checkPatience = 2 * time.Minute
 
 // check returns what is wrong with a history, or nothing. The picture of a history that is not
@@ -69,9 +72,9 @@ func check(history []porcupine.Operation, picture string) error {
 		return fmt.Errorf("not decided within %v whether it is linearizable", checkPatience)
 	}
 	if err := porcupine.VisualizePath(model, info, picture); err != nil {
-		return fmt.Errorf("not linearizable, and there is no picture: %w", err)
+		return fmt.Errorf("%w, and there is no picture: %v", errViolation, err)
 	}
-	return fmt.Errorf("not linearizable: %s shows it", picture)
+	return fmt.Errorf("%w: %s shows it", errViolation, picture)
 }
 
 // checkIndexes checks over all keys that writes were applied in an order which their clients saw:
@@ -96,12 +99,13 @@ func checkIndexes(history []porcupine.Operation) error {
 		}
 		in, index := o.Input.(input), o.Output.(output).index
 		if other, isTaken := taken[index]; isTaken {
-			return fmt.Errorf("%v and %v were both applied at index %d", other, in, index)
+			return fmt.Errorf("%w: %v and %v were both applied at index %d", errViolation, other,
+				in, index)
 		}
 		taken[index] = in
 		if index <= last {
-			return fmt.Errorf("%v was applied at index %d, after the answer of index %d", in, index,
-				last)
+			return fmt.Errorf("%w: %v was applied at index %d, after the answer of index %d",
+				errViolation, in, index, last)
 		}
 	}
 	return nil

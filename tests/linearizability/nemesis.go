@@ -310,12 +310,26 @@ func (n *nemesis) strikeDisk(target *node, kind string, lasts time.Duration) {
 	if isGo(target) && target.isRunning() {
 		_ = unix.Prlimit(pid, unix.RLIMIT_FSIZE, unlimited, nil)
 	}
-	time.Sleep(100 * time.Millisecond) // it may be about to end
-	if target.isRunning() {
+	if target.isWell(10 * time.Second) {
 		target.mayEnd.Store(false)
-	} else {
-		n.start(target)
+		return
 	}
+	target.kill()
+	n.start(target)
+}
+
+// isWell waits until a node serves and writes again; false if it does not, or has ended.
+func (n *node) isWell(patience time.Duration) bool {
+	end := time.Now().Add(patience)
+	for seen := 0; n.isRunning() && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if s := n.status(); s != nil && s.Storage.OK {
+			seen++
+		}
+		if seen == 5 { // one that is about to end may still answer
+			return true
+		}
+	}
+	return false
 }
 
 func isGo(n *node) bool { return strings.HasSuffix(n.command[0], "kv-go") }
