@@ -119,7 +119,11 @@ func (n *node) serveGet(w http.ResponseWriter, r *http.Request, key string) {
 	}
 	var value []byte
 	var found bool
-	if !n.now(func() { value, found = n.state.keys[key] }) || !found {
+	switch {
+	case !n.now(func() { value, found = n.state.keys[key] }):
+		fail(w, http.StatusServiceUnavailable, "the node stops")
+		return
+	case !found:
 		fail(w, http.StatusNotFound, "no such key")
 		return
 	}
