@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from node import Node
-from store import Store
+from store import NotOurs, Store
 from web import VISIBLE, Web, is_url, node_id
 
 STOPPED, BROKEN, WRONG_USAGE, REFUSED = 0, 1, 2, 3
@@ -91,7 +91,7 @@ async def listen(application: web.Application, address: str) -> web.AppRunner:
 async def serve(options: argparse.Namespace) -> int:
     try:
         node = Node(options, Store(options.data, options.id, options.cluster_id))
-    except PermissionError as error:
+    except NotOurs as error:
         print(f"kv-python: {options.data} is refused: {error}", file=sys.stderr)
         return REFUSED
     except (OSError, sqlite3.Error) as error:

@@ -14,7 +14,7 @@ import raftcore
 from codec import NODE_ID_MAX, Change, Malformed, State, Write
 from peers import Peers
 from raftcore import ConfChange, ConfChangeKind, ConfChangeSingle, ConfChangeV2, Role
-from store import Applied, Store
+from store import Applied, NotOurs, Store
 
 log = logging.getLogger("kv-python")
 
@@ -105,13 +105,11 @@ class Node:
         given = self.options.cluster.get(self.options.id)
         removed, stored = self.members.get(self.options.id, (False, ""))
         if removed:
-            raise PermissionError("this node was removed from the cluster; ids are never reused")
+            raise NotOurs("this node was removed from the cluster; ids are never reused")
         if stored and given and stored != given:
-            raise PermissionError(
-                f"--cluster says {given}, the cluster knows this node at {stored}"
-            )
+            raise NotOurs(f"--cluster says {given}, the cluster knows this node at {stored}")
         if not (stored or given):
-            raise PermissionError("--cluster must contain this node")
+            raise NotOurs("--cluster must contain this node")
         return stored or given
 
     def bootstrap(self) -> None:

@@ -38,6 +38,10 @@ class Applied:
     answers: list[tuple[int, int]] = field(default_factory=list)
 
 
+class NotOurs(Exception):
+    """This directory is another node's."""
+
+
 class Store:
     """One node's directory."""
 
@@ -47,7 +51,7 @@ class Store:
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise PermissionError("it is in use by another process") from error
+            raise NotOurs("it is in use by another process") from error
         path = os.path.join(directory, "kv.sqlite")
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA journal_mode=WAL")
@@ -55,11 +59,13 @@ class Store:
         self.db.executescript(SCHEMA)
         self.reader = sqlite3.connect(path, isolation_level=None)
         self.node = node
-        owner = f"{cluster_id}/{node}"
-        known = self.meta("owner", owner)
-        if known != owner:
-            raise PermissionError(f"this directory belongs to node {known}")
-        self.set("owner", owner)
+        for name, own, what in (
+            ("cluster", cluster_id, f"cluster {self.meta('cluster', cluster_id)!r}"),
+            ("node", node, f"node {self.meta('node', node)}"),
+        ):
+            if self.meta(name, own) != own:
+                raise NotOurs(f"this directory belongs to {what}")
+            self.set(name, own)
 
     def close(self) -> None:
         self.reader.close()

@@ -9,6 +9,7 @@ nodes must still be there and answer.
 
 import os
 import random
+import select
 import shlex
 import signal
 import socket
@@ -156,7 +157,9 @@ class Clients(ClusterCase):
     def test_a_body_is_needed(self):
         for method, path in (("PUT", "/k"), ("POST", "/4"), ("PUT", "/_/leader")):
             answer = raw(
-                self.leader.client_port, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+                self.leader.client_port,
+                f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+                patience=5,
             )
             self.assertIn(b" 411 ", answer.split(b"\r\n")[0])
 
@@ -549,13 +552,17 @@ def frame(message):
     return struct.pack(">I", len(message)) + message
 
 
-def raw(port, data, seconds=2.0):
-    """Sends bytes, and returns what comes back in that time, up to the end of a head."""
+def raw(port, data, patience=0.1, seconds=2.0):
+    """Sends bytes, and returns what comes back, up to the end of a head.
+
+    After some patience it says that it has nothing more to send: then silence is an answer too.
+    """
     answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         try:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
+            if not select.select([connection], [], [], patience)[0]:
+                connection.shutdown(socket.SHUT_WR)
             connection.settimeout(seconds)
             while b"\r\n\r\n" not in answer and (chunk := connection.recv(65536)):
                 answer += chunk
