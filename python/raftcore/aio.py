@@ -298,19 +298,20 @@ class Node:
         leadership was lost before the entry was applied: it is never proposed a second time.
         Cancelling gives up waiting, not the proposal.
         """
-        return await self._wait_for(self._open().propose(data))
+        return await self._expect(self._open().propose(data))
 
     async def propose_many(self, payloads: Iterable[Buffer]) -> list[Any]:
         """Propose payloads as one batch and return apply's results, as `propose`."""
         span = self._open().propose_many(payloads)
-        return await asyncio.gather(*(self._wait_for(position) for position in span))
+        # All of them before the loop does anything else: the entries may be applied at once.
+        return await asyncio.gather(*[self._expect(position) for position in span])
 
     async def change_members(self, change: ConfChange | ConfChangeV2) -> ConfState:
         """Propose a membership change on the leader and wait until it is applied here.
 
         Raises as `propose`, and ConfChangeRefused.
         """
-        applied: AppliedConfChange = await self._wait_for(self._open().propose_conf_change(change))
+        applied: AppliedConfChange = await self._expect(self._open().propose_conf_change(change))
         if applied.skipped is not None:
             raise ConfChangeRefused(ConfChangeRefusal.INVALID, applied.skipped)
         return applied.conf_state
@@ -515,11 +516,11 @@ class Node:
             raise StoppedError(text) from self._failure
         return self._raw
 
-    async def _wait_for(self, position: Position) -> Any:
+    def _expect(self, position: Position) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiters[position.index] = _Waiter(position.term, future)
         self._wake.set()
-        return await future
+        return future
 
     async def _change(self) -> None:
         changed = self._changed

@@ -4,7 +4,6 @@ use std::hash::{Hash, Hasher};
 
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator, PyList, PySlice, PyTuple, PyType};
 use raftcore::{Index, Term, wire};
 
@@ -12,6 +11,7 @@ use crate::buffer::Blob;
 use crate::conf_change::decoded;
 use crate::enums::EntryKind;
 use crate::errors::{guarded, malformed};
+use crate::lazy::Lazy;
 use crate::values::{Position, represent};
 use pyo3::IntoPyObjectExt;
 
@@ -19,7 +19,7 @@ use pyo3::IntoPyObjectExt;
 #[pyclass(frozen, eq, hash, module = "raftcore")]
 pub(crate) struct Entry {
     pub(crate) inner: raftcore::Entry,
-    data: PyOnceLock<Py<PyBytes>>,
+    data: Lazy<PyBytes>,
 }
 
 impl PartialEq for Entry {
@@ -39,7 +39,7 @@ impl Hash for Entry {
 
 impl From<raftcore::Entry> for Entry {
     fn from(inner: raftcore::Entry) -> Self {
-        Self { inner, data: PyOnceLock::new() }
+        Self { inner, data: Lazy::new() }
     }
 }
 
@@ -77,9 +77,8 @@ impl Entry {
 
     /// The payload. Empty in a new leader's first entry.
     #[getter]
-    fn data(&self, py: Python<'_>) -> Py<PyBytes> {
-        let make = || PyBytes::new(py, &self.inner.data).unbind();
-        self.data.get_or_init(py, make).clone_ref(py)
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.data.bytes(py, &self.inner.data)
     }
 
     /// Term and index together.
@@ -120,7 +119,7 @@ impl Entry {
     #[allow(clippy::type_complexity, reason = "the form that pickle asks for")]
     fn __reduce__<'py>(
         this: &Bound<'py, Self>,
-    ) -> (Bound<'py, PyType>, (u64, u64, Py<PyBytes>, EntryKind)) {
+    ) -> (Bound<'py, PyType>, (u64, u64, Bound<'py, PyBytes>, EntryKind)) {
         let entry = this.get();
         let fields = (entry.term(), entry.index(), entry.data(this.py()), entry.kind());
         (this.get_type(), fields)
@@ -131,12 +130,12 @@ impl Entry {
 #[pyclass(frozen, sequence, module = "raftcore")]
 pub(crate) struct Entries {
     pub(crate) inner: raftcore::Entries,
-    objects: PyOnceLock<Py<PyTuple>>,
+    objects: Lazy<PyTuple>,
 }
 
 impl From<raftcore::Entries> for Entries {
     fn from(inner: raftcore::Entries) -> Self {
-        Self { inner, objects: PyOnceLock::new() }
+        Self { inner, objects: Lazy::new() }
     }
 }
 
@@ -168,16 +167,16 @@ impl Entries {
                 let (from, to) = (at.start.cast_unsigned(), at.stop.max(at.start).cast_unsigned());
                 return Self::from(self.inner.part(from, to)).into_bound_py_any(py);
             }
-            return self.objects(py)?.bind(py).as_any().get_item(slice);
+            return self.objects(py)?.as_any().get_item(slice);
         }
         if place.extract::<isize>().is_ok_and(|at| at.unsigned_abs() > self.inner.len()) {
             return Err(PyIndexError::new_err("entry out of range"));
         }
-        self.objects(py)?.bind(py).as_any().get_item(place)
+        self.objects(py)?.as_any().get_item(place)
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.objects(py)?.bind(py).try_iter()
+        self.objects(py)?.try_iter()
     }
 
     fn __contains__(&self, entry: &Bound<'_, PyAny>) -> bool {
@@ -206,7 +205,7 @@ impl Entries {
 
     /// Pickles as the entries themselves.
     fn __reduce__<'py>(this: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyType>, (Py<PyTuple>,))> {
-        let objects = this.get().objects(this.py())?.clone_ref(this.py());
+        let objects = this.get().objects(this.py())?.unbind();
         Ok((this.get_type(), (objects,)))
     }
 
@@ -240,11 +239,11 @@ impl Entries {
 }
 
 impl Entries {
-    fn objects(&self, py: Python<'_>) -> PyResult<&Py<PyTuple>> {
-        self.objects.get_or_try_init(py, || {
+    fn objects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.objects.get(py, || {
             let objects = self.inner.slices().flatten().map(|entry| Entry::from(entry.clone()));
             let objects = objects.map(|entry| Py::new(py, entry)).collect::<PyResult<Vec<_>>>()?;
-            Ok(PyTuple::new(py, objects)?.unbind())
+            PyTuple::new(py, objects)
         })
     }
 }

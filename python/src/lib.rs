@@ -14,6 +14,7 @@ mod values;
 mod conf_change;
 mod config;
 mod entry;
+mod lazy;
 mod log;
 mod message;
 mod node;

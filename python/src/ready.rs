@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 use raftcore::{Entries, HardState, LocalResponse, ReadState, Reply, SoftState};
 
 use crate::entry;
+use crate::lazy::Lazy;
 use crate::message::{Message, encode};
 use crate::snapshot::Snapshot;
 use crate::values;
@@ -28,15 +28,15 @@ pub(crate) struct Contents {
     messages: Vec<raftcore::Message>,
     messages_after_sync: Vec<raftcore::Message>,
     must_sync: bool,
-    /// Boxed, because a Ready of most nodes has neither and is moved a few times.
-    append: Option<Box<raftcore::StorageAppend>>,
-    apply: Option<Box<raftcore::StorageApply>>,
+    append: Option<raftcore::StorageAppend>,
+    apply: Option<raftcore::StorageApply>,
 }
 
 impl Contents {
-    /// Moves them out; what is left in the core's Ready is its number.
-    pub(crate) fn take(ready: &mut raftcore::Ready) -> Self {
-        Self {
+    /// Moves them out; what is left in the core's Ready is its number. Boxed, because a Ready is
+    /// moved a few times on its way into Python.
+    pub(crate) fn take(ready: &mut raftcore::Ready) -> Box<Self> {
+        Box::new(Self {
             number: ready.number(),
             soft_state: ready.soft_state.take(),
             hard_state: ready.hard_state.take(),
@@ -47,13 +47,13 @@ impl Contents {
             messages: std::mem::take(&mut ready.messages),
             messages_after_sync: std::mem::take(&mut ready.messages_after_sync),
             must_sync: ready.must_sync,
-            append: ready.append.take().map(Box::new),
-            apply: ready.apply.take().map(Box::new),
-        }
+            append: ready.append.take(),
+            apply: ready.apply.take(),
+        })
     }
 }
 
-type Tuple = PyOnceLock<Py<PyTuple>>;
+type Tuple = Lazy<PyTuple>;
 
 /// What to do now, in this order: send `messages`; persist `snapshot`, `entries` and `hard_state`
 /// and sync if `must_sync`; send `messages_after_sync`; restore from `snapshot` and apply
@@ -62,11 +62,11 @@ type Tuple = PyOnceLock<Py<PyTuple>>;
 /// It never changes and stays valid for ever, after advance and after its node is gone.
 #[pyclass(frozen, module = "raftcore", weakref)]
 pub(crate) struct Ready {
-    pub(crate) contents: Contents,
+    pub(crate) contents: Box<Contents>,
     /// The node it came from.
     pub(crate) node: u64,
-    entries: PyOnceLock<Py<entry::Entries>>,
-    committed: PyOnceLock<Py<entry::Entries>>,
+    entries: Lazy<entry::Entries>,
+    committed: Lazy<entry::Entries>,
     messages: Tuple,
     messages_after_sync: Tuple,
     outgoing: Tuple,
@@ -75,17 +75,17 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    pub(crate) const fn new(contents: Contents, node: u64) -> Self {
+    pub(crate) const fn new(contents: Box<Contents>, node: u64) -> Self {
         Self {
             contents,
             node,
-            entries: PyOnceLock::new(),
-            committed: PyOnceLock::new(),
-            messages: PyOnceLock::new(),
-            messages_after_sync: PyOnceLock::new(),
-            outgoing: PyOnceLock::new(),
-            outgoing_after_sync: PyOnceLock::new(),
-            read_states: PyOnceLock::new(),
+            entries: Lazy::new(),
+            committed: Lazy::new(),
+            messages: Lazy::new(),
+            messages_after_sync: Lazy::new(),
+            outgoing: Lazy::new(),
+            outgoing_after_sync: Lazy::new(),
+            read_states: Lazy::new(),
         }
     }
 }
@@ -106,7 +106,7 @@ impl Ready {
 
     /// Entries to persist. They replace what the storage has from their first index on.
     #[getter]
-    fn entries(&self, py: Python<'_>) -> PyResult<Py<entry::Entries>> {
+    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, entry::Entries>> {
         list(py, &self.entries, &self.contents.entries)
     }
 
@@ -118,7 +118,7 @@ impl Ready {
 
     /// Entries to apply, in order. All of them are committed; none is handed out twice.
     #[getter]
-    fn committed(&self, py: Python<'_>) -> PyResult<Py<entry::Entries>> {
+    fn committed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, entry::Entries>> {
         list(py, &self.committed, &self.contents.committed)
     }
 
@@ -162,13 +162,13 @@ impl Ready {
     /// Only with asynchronous storage writes: work for the append thread.
     #[getter]
     fn append(&self) -> Option<StorageAppend> {
-        self.contents.append.as_deref().map(|work| StorageAppend { inner: work.clone() })
+        self.contents.append.as_ref().map(|work| StorageAppend { inner: work.clone() })
     }
 
     /// Only with asynchronous storage writes: work for the apply thread.
     #[getter]
     fn apply(&self) -> Option<StorageApply> {
-        self.contents.apply.as_deref().map(|work| StorageApply { inner: work.clone() })
+        self.contents.apply.as_ref().map(|work| StorageApply { inner: work.clone() })
     }
 
     fn __repr__(&self) -> String {
@@ -186,13 +186,15 @@ impl Ready {
     }
 }
 
-fn list(
-    py: Python<'_>,
-    cell: &PyOnceLock<Py<entry::Entries>>,
+fn list<'py>(
+    py: Python<'py>,
+    cell: &Lazy<entry::Entries>,
     entries: &Entries,
-) -> PyResult<Py<entry::Entries>> {
-    let make = || Py::new(py, entry::Entries::from(entries.clone()));
-    cell.get_or_try_init(py, make).map(|list| list.clone_ref(py))
+) -> PyResult<Bound<'py, entry::Entries>> {
+    static EMPTY: Lazy<entry::Entries> = Lazy::new();
+    // Most Readies have entries to persist or to apply, and few have both.
+    let cell = if entries.is_empty() { &EMPTY } else { cell };
+    cell.get(py, || Bound::new(py, entry::Entries::from(entries.clone())))
 }
 
 fn tuple<'py, T>(
@@ -206,8 +208,7 @@ where
     if items.len() == 0 {
         return Ok(PyTuple::empty(py));
     }
-    let make = || PyTuple::new(py, items).map(Bound::unbind);
-    cell.get_or_try_init(py, make).map(|tuple| tuple.bind(py).clone())
+    cell.get(py, || PyTuple::new(py, items))
 }
 
 fn objects<'py>(

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use raftcore::{Index, Term, wire};
 
 use crate::buffer::Blob;
 use crate::errors::{guarded, malformed};
+use crate::lazy::Lazy;
 use crate::values::{ConfState, Position, represent};
 
 /// The state of an application after a position of the log, in place of the log up to there.
 #[pyclass(frozen, eq, hash, module = "raftcore")]
 pub(crate) struct Snapshot {
     pub(crate) inner: Arc<raftcore::Snapshot>,
-    data: PyOnceLock<Py<PyBytes>>,
+    data: Lazy<PyBytes>,
 }
 
 impl PartialEq for Snapshot {
@@ -37,7 +37,7 @@ impl Hash for Snapshot {
 
 impl From<Arc<raftcore::Snapshot>> for Snapshot {
     fn from(inner: Arc<raftcore::Snapshot>) -> Self {
-        Self { inner, data: PyOnceLock::new() }
+        Self { inner, data: Lazy::new() }
     }
 }
 
@@ -88,9 +88,8 @@ impl Snapshot {
 
     /// The application's state: whatever its own code can restore.
     #[getter]
-    fn data(&self, py: Python<'_>) -> Py<PyBytes> {
-        let make = || PyBytes::new(py, &self.inner.data).unbind();
-        self.data.get_or_init(py, make).clone_ref(py)
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.data.bytes(py, &self.inner.data)
     }
 
     /// The wire's encoding of the snapshot, for a disk of your own.
@@ -117,7 +116,7 @@ impl Snapshot {
     #[allow(clippy::type_complexity, reason = "the form that pickle asks for")]
     fn __reduce__<'py>(
         this: &Bound<'py, Self>,
-    ) -> (Bound<'py, PyType>, (u64, u64, ConfState, Py<PyBytes>)) {
+    ) -> (Bound<'py, PyType>, (u64, u64, ConfState, Bound<'py, PyBytes>)) {
         let one = this.get();
         (this.get_type(), (one.index(), one.term(), one.conf_state(), one.data(this.py())))
     }

@@ -309,6 +309,18 @@ async def test_an_idle_node_sleeps():
         assert time.process_time() - before < 0.03
 
 
+@run
+async def test_a_batch_that_is_applied_at_once_is_answered():
+    machine, storage = Counter(), raft.MemoryStorage(voters=[1])
+    async with aio.Node(raft.Config(id=1), storage=storage, apply=machine.apply) as node:
+        await node.wait_for_leader()
+        for n in range(20):
+            # The node's own task is due before whatever propose_many would start.
+            node.wake()
+            async with asyncio.timeout(10):
+                assert await node.propose_many([b"a", b"b"]) == [2 * n + 1, 2 * n + 2]
+
+
 def test_the_node_for_threads_answers_with_futures():
     machine = Counter()
     storage = raft.MemoryStorage(voters=[1])
