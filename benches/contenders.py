@@ -96,7 +96,7 @@ class Python(Build):
         script = HERE / "python" / f"{self.path.name.replace('-', '_')}.py"
         run(str(ROOT / "tools" / "python-env"))
         run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "-r", str(HERE / "python" / "requirements.txt"))
+            "--require-hashes", "-r", str(HERE / "python" / "requirements.txt"))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(f'#!/bin/sh\nexec "{python}" "{script}" "$@"\n')
         self.path.chmod(0o755)
