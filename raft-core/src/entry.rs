@@ -5,6 +5,7 @@
 //! references to immutable blocks, so each of those hands costs one reference per *block*, not a
 //! clone per entry.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -88,116 +89,101 @@ const fn varint_bytes(n: u64) -> u64 {
     bits.div_ceil(7) as u64
 }
 
-/// A part of one shared block.
-#[derive(Clone, Debug)]
-pub(crate) struct Segment {
-    block: Arc<[Entry]>,
-    start: u32,
-    end: u32,
-}
-
-impl Segment {
-    #[inline]
-    fn as_slice(&self) -> &[Entry] {
-        self.block.get(self.start as usize..self.end as usize).unwrap_or_default()
-    }
-
-    #[inline]
-    const fn len(&self) -> usize {
-        self.end.saturating_sub(self.start) as usize
-    }
-
-    /// The part `[from, to)` of this segment, counted from its own start.
-    fn part(&self, from: usize, to: usize) -> Self {
-        let to = to.min(self.len());
-        let from = from.min(to);
-        // Both fit: they are at most `self.len()`, which is a difference of two u32.
-        let start = self.start.saturating_add(from as u32);
-        let end = self.start.saturating_add(to as u32);
-        Self { block: Arc::clone(&self.block), start, end }
-    }
-}
-
 /// A list of entries in shared, immutable blocks. Cloning it or cutting a part out of it counts
 /// references and copies no entry.
 ///
 /// The entries of a list that the core hands out are consecutive. A list that came from a peer
 /// can hold anything: the door (`step`) checks it before it believes it.
-#[derive(Default, Debug)]
+///
+/// It takes two words: lists are moved around with every message.
+#[derive(Clone, Default)]
 pub struct Entries {
-    /// The first segment. Invariant: no segment is empty.
-    head: Option<Segment>,
-    /// What follows it. Nearly every list is one segment, so the rest takes one word: lists are
-    /// moved around with every message.
-    #[allow(clippy::box_collection, reason = "one word instead of three")]
-    rest: Option<Box<Vec<Segment>>>,
+    block: Option<Arc<Block>>,
+    /// The part `[start, end)` of the block. Invariant: it is not empty, unless there is no block.
+    start: u32,
+    end: u32,
+}
+
+/// What is shared.
+enum Block {
+    /// A list of one entry, the commonest, needs no second allocation.
+    One(Entry),
+    List(Box<[Entry]>),
+    /// A list in several parts, each of them in one block. It is always meant as a whole.
+    Parts(Vec<Entries>),
+}
+
+impl Block {
+    #[inline]
+    fn as_slice(&self) -> &[Entry] {
+        match self {
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::List(entries) => entries,
+            Self::Parts(_) => &[],
+        }
+    }
 }
 
 impl Entries {
     /// No entries.
     #[must_use]
     pub const fn new() -> Self {
-        Self { head: None, rest: None }
+        Self { block: None, start: 0, end: 0 }
     }
 
+    /// The parts of the list that lie in one block each.
     #[inline]
-    fn rest(&self) -> &[Segment] {
-        self.rest.as_deref().map_or(&[], Vec::as_slice)
-    }
-
-    /// The list as one slice, if it is one segment, or none at all.
-    #[inline]
-    fn as_one(&self) -> Option<&[Entry]> {
-        match (&self.head, &self.rest) {
-            (Some(head), None) => Some(head.as_slice()),
-            (None, _) => Some(&[]),
-            _ => None,
+    fn parts(&self) -> &[Self] {
+        match self.block.as_deref() {
+            None => &[],
+            Some(Block::Parts(parts)) => parts,
+            Some(_) => std::slice::from_ref(self),
         }
     }
 
-    fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
-        self.head.iter().chain(self.rest())
+    /// The entries of a list in one block.
+    #[inline]
+    fn as_slice(&self) -> &[Entry] {
+        let block = self.block.as_deref().map_or(&[][..], Block::as_slice);
+        block.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// How many entries there are.
     #[inline]
     #[must_use]
-    pub fn len(&self) -> usize {
-        let head = self.head.as_ref().map_or(0, Segment::len);
-        match &self.rest {
-            None => head,
-            Some(rest) => rest.iter().map(Segment::len).fold(head, usize::saturating_add),
-        }
+    pub const fn len(&self) -> usize {
+        self.end.saturating_sub(self.start) as usize
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.head.is_none()
+        self.block.is_none()
     }
 
     /// The first entry.
     #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&Entry> {
-        self.head.as_ref()?.as_slice().first()
+        self.parts().first()?.as_slice().first()
     }
 
     /// The last entry.
     #[inline]
     #[must_use]
     pub fn last(&self) -> Option<&Entry> {
-        self.rest().last().or(self.head.as_ref())?.as_slice().last()
+        self.parts().last()?.as_slice().last()
     }
 
     /// The entry at this place of the list (not of the log).
+    #[inline]
     #[must_use]
     pub fn get(&self, mut at: usize) -> Option<&Entry> {
-        for segment in self.segments() {
-            if at < segment.len() {
-                return segment.as_slice().get(at);
+        for part in self.parts() {
+            if at < part.len() {
+                return part.as_slice().get(at);
             }
-            at = at.saturating_sub(segment.len());
+            at = at.saturating_sub(part.len());
         }
         None
     }
@@ -209,7 +195,7 @@ impl Entries {
 
     /// The entries as contiguous slices, in order.
     pub fn slices(&self) -> impl DoubleEndedIterator<Item = &[Entry]> + '_ {
-        self.segments().map(Segment::as_slice)
+        self.parts().iter().map(Self::as_slice)
     }
 
     /// The part `[from, to)` of the list, cut to what there is.
@@ -217,27 +203,33 @@ impl Entries {
     pub fn part(&self, from: usize, to: usize) -> Self {
         let mut out = Self::new();
         let mut passed = 0usize;
-        for segment in self.segments() {
-            let end = passed.saturating_add(segment.len());
-            if end > from && passed < to {
-                out.push_segment(
-                    segment.part(from.saturating_sub(passed), to.saturating_sub(passed)),
-                );
-            }
-            passed = end;
+        for part in self.parts() {
+            out.push_part(part.part_of_one(from.saturating_sub(passed), to.saturating_sub(passed)));
+            passed = passed.saturating_add(part.len());
         }
         out
     }
 
+    /// The same for a list in one block.
+    fn part_of_one(&self, from: usize, to: usize) -> Self {
+        let to = to.min(self.len());
+        let from = from.min(to);
+        if from == to {
+            return Self::new();
+        }
+        // Both fit: they are at most `self.len()`, which is a difference of two u32.
+        let start = self.start.saturating_add(from as u32);
+        let end = self.start.saturating_add(to as u32);
+        Self { block: self.block.clone(), start, end }
+    }
+
     /// Appends the entries of another list.
     pub fn append(&mut self, other: Self) {
-        if self.is_empty() {
-            *self = other;
-            return;
-        }
-        let Self { head, rest } = other;
-        for segment in head.into_iter().chain(rest.into_iter().flat_map(|rest| *rest)) {
-            self.push_segment(segment);
+        match other.block.as_deref() {
+            Some(Block::Parts(parts)) if !self.is_empty() => {
+                parts.iter().for_each(|part| self.push_part(part.clone()));
+            }
+            _ => self.push_part(other),
         }
     }
 
@@ -278,47 +270,59 @@ impl Entries {
     }
 
     fn sum(&self, bytes: impl Fn(&Entry) -> u64) -> u64 {
-        let add = |sum: u64, entry| sum.saturating_add(bytes(entry));
-        match self.as_one() {
-            Some(slice) => slice.iter().fold(0, add),
-            None => self.iter().fold(0, add),
-        }
+        self.slices().flatten().fold(0, |sum: u64, entry| sum.saturating_add(bytes(entry)))
     }
 
-    fn push_segment(&mut self, segment: Segment) {
-        if segment.len() == 0 {
+    /// Appends a list in one block; to an empty list, any list.
+    fn push_part(&mut self, part: Self) {
+        if part.is_empty() {
             return;
         }
-        if self.head.is_none() {
-            self.head = Some(segment);
-        } else {
-            self.rest.get_or_insert_default().push(segment);
+        if self.is_empty() {
+            *self = part;
+            return;
+        }
+        let end = self.len().saturating_add(part.len()) as u32;
+        match self.block.as_mut().and_then(Arc::get_mut) {
+            Some(Block::Parts(parts)) => {
+                parts.push(part);
+                self.end = end;
+            }
+            _ => {
+                let parts = self.parts().iter().cloned().chain([part]).collect();
+                *self = Self { block: Some(Arc::new(Block::Parts(parts))), start: 0, end };
+            }
         }
     }
 
     /// One block of the entries in `tail`, which is left empty, its capacity kept.
     pub(crate) fn seal(tail: &mut Vec<Entry>) -> Self {
-        let mut list = Self::new();
-        if !tail.is_empty() {
-            let block: Arc<[Entry]> = tail.drain(..).collect();
-            // A block above 2^32 entries would not fit into memory.
-            let end = block.len() as u32;
-            list.head = Some(Segment { block, start: 0, end });
+        if tail.len() == 1 {
+            return tail.pop().map(Self::from).unwrap_or_default();
         }
-        list
+        Self::of_list(tail.drain(..).collect())
+    }
+
+    fn of_list(list: Box<[Entry]>) -> Self {
+        // A block above 2^32 entries would not fit into memory.
+        let end = list.len() as u32;
+        if end == 0 {
+            return Self::new();
+        }
+        Self { block: Some(Arc::new(Block::List(list))), start: 0, end }
     }
 }
 
-impl Clone for Entries {
+impl From<Entry> for Entries {
     #[inline]
-    fn clone(&self) -> Self {
-        Self { head: self.head.clone(), rest: self.rest.clone() }
+    fn from(entry: Entry) -> Self {
+        Self { block: Some(Arc::new(Block::One(entry))), start: 0, end: 1 }
     }
 }
 
 impl From<Vec<Entry>> for Entries {
     fn from(mut entries: Vec<Entry>) -> Self {
-        Self::seal(&mut entries)
+        if entries.len() == 1 { Self::seal(&mut entries) } else { Self::of_list(entries.into()) }
     }
 }
 
@@ -334,6 +338,12 @@ impl<'a> IntoIterator for &'a Entries {
 
     fn into_iter(self) -> Self::IntoIter {
         Box::new(self.iter())
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -378,10 +388,7 @@ mod tests {
         assert!(list.part(5, 5).is_empty());
         assert!(list.part(20, 30).is_empty());
         let whole = list.part(0, 8);
-        assert!(Arc::ptr_eq(
-            &whole.head.as_ref().unwrap().block,
-            &list.head.as_ref().unwrap().block
-        ));
+        assert!(whole.slices().map(<[Entry]>::as_ptr).eq(list.slices().map(<[Entry]>::as_ptr)));
         assert_eq!(list.get(3).map(|e| e.index), Some(Index(4)));
         assert_eq!(list.get(8), None);
     }
