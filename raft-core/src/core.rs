@@ -125,7 +125,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// Sends in this node's name and term.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&mut self, to: NodeId, body: Body) {
         let term = match body {
             // Neither belongs to a term: whoever leads may answer.
@@ -136,7 +136,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// Sends a message that is complete already: in another's name or for another term.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_as(&mut self, message: Message) {
         let claims_durability = match message.body {
             Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_) => true,

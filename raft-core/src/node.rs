@@ -1,6 +1,7 @@
 //! The door: every public call on a node, the checks on the caller, the Ready in and out, and the
 //! faulted state. No rule of the protocol is here.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -47,8 +48,8 @@ const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
 pub struct Node<S: Storage> {
     raft: Raft<S>,
     fault: Option<Fault>,
-    /// Whether nothing happened since no Ready was found: there is none then.
-    settled: bool,
+    /// Whether something waits for a Ready, if that was asked since anything happened.
+    waits: Cell<Option<bool>>,
     /// What the last Ready said, so that the next one says only what changed.
     last_hard_state: HardState,
     last_soft_state: SoftState,
@@ -115,7 +116,7 @@ impl<S: Storage> Node<S> {
             last_soft_state: raft.soft_state(),
             raft,
             fault: None,
-            settled: false,
+            waits: Cell::new(None),
             ready_count: 0,
             outstanding: Outstanding::default(),
             awaited: VecDeque::new(),
@@ -389,10 +390,20 @@ impl<S: Storage> Node<S> {
         if self.outstanding.number != 0 {
             return self.outstanding.returned.is_some();
         }
-        !self.settled && self.something_waits()
+        self.something_waits()
     }
 
+    /// Looks once after each call that changed something: applications ask again and again.
+    #[inline]
     fn something_waits(&self) -> bool {
+        self.waits.get().unwrap_or_else(|| {
+            let waits = self.look_for_work();
+            self.waits.set(Some(waits));
+            waits
+        })
+    }
+
+    fn look_for_work(&self) -> bool {
         let Raft { core, role } = &self.raft;
         !core.outbox.is_empty()
             || matches!(role, Role::Leader(leader) if leader.owes)
@@ -415,16 +426,13 @@ impl<S: Storage> Node<S> {
             let returned = self.outstanding.returned.take();
             return returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into());
         }
-        if self.settled {
-            return Ok(None);
-        }
         if let Raft { core, role: Role::Leader(leader) } = &mut self.raft
             && leader.owes
         {
             leader.send_owed(core);
+            self.waits.set(None);
         }
         if !self.something_waits() {
-            self.settled = true;
             return Ok(None);
         }
         let allow_unstable = !self.is_async();
@@ -592,7 +600,7 @@ impl<S: Storage> Node<S> {
 
     /// On leaving it.
     fn leave(&mut self) {
-        self.settled = false;
+        self.waits.set(None);
         debug_assert_eq!(self.raft.check(), Ok(()));
     }
 

@@ -248,7 +248,7 @@ fn check_append<S: Storage>(core: &Core<S>, term: Term, append: &Append) -> Resu
     if previous.term > term {
         return Err(Refusal::TermAboveMessage { at: previous, message: term });
     }
-    for entry in append.entries.iter() {
+    for entry in append.entries.slices().flatten() {
         let at = entry.position();
         if at.index != previous.index.next() {
             return Err(Refusal::EntryGap { expected: previous.index.next(), got: at.index });
