@@ -69,11 +69,11 @@ struct Outstanding {
     number: u64,
     /// What the node then says to itself.
     own: Vec<Message>,
-    /// The term in which it was made, and the log's last entry if not all of it was durable.
+    /// The term in which it was made.
     term: Term,
+    /// What must be in the storage by then: the log's last entry, if not all of the log was
+    /// durable, and the snapshot.
     written: Option<Position>,
-    /// The last entry and the snapshot that must be in the storage by then.
-    last_entry: Option<Position>,
     snapshot: Option<Position>,
     applied: Applied,
     /// The Ready itself, when an `advance` failed and it is to be handed out again.
@@ -485,8 +485,8 @@ impl<S: Storage> Node<S> {
     /// What the outstanding Ready asked for is done: this node's messages to itself come first.
     fn take_effect(&mut self) -> Result<(), Error> {
         let Outstanding { own, term, written, snapshot, applied, .. } = &mut self.outstanding;
-        for message in own.drain(..) {
-            self.raft.step_own(message)?;
+        if !own.is_empty() {
+            own.drain(..).try_for_each(|message| self.raft.step_own(message))?;
         }
         self.raft.on_written(*term, *written, snapshot.map(|at| at.index));
         if applied.last != Index::ZERO {
@@ -624,14 +624,14 @@ impl<S: Storage> Node<S> {
         let contents = &mut *ready;
         self.ready_count = self.ready_count.saturating_add(1);
         contents.number = self.ready_count;
-        std::mem::swap(&mut contents.messages, &mut core.outbox.now);
-        std::mem::swap(&mut contents.messages_after_sync, &mut core.outbox.after_sync);
+        swap_if_any(&mut contents.messages, &mut core.outbox.now);
+        swap_if_any(&mut contents.messages_after_sync, &mut core.outbox.after_sync);
         if let Some(first) = core.outbox.first_vote_request.take()
             && core.settings.votes_wait_for_sync
         {
             contents.hold_back_from(first);
         }
-        std::mem::swap(&mut contents.read_states, &mut core.read_states);
+        swap_if_any(&mut contents.read_states, &mut core.read_states);
         contents.must_sync_log =
             !entries.is_empty() || hard_state.term != last.term || hard_state.vote != last.vote;
         contents.must_sync = contents.must_sync_log || snapshot.is_some();
@@ -655,10 +655,9 @@ impl<S: Storage> Node<S> {
         let core = &mut self.raft.core;
         let outstanding = &mut self.outstanding;
         outstanding.number = ready.number;
-        std::mem::swap(&mut outstanding.own, &mut core.outbox.own);
+        swap_if_any(&mut outstanding.own, &mut core.outbox.own);
         outstanding.term = core.term;
         outstanding.written = written;
-        outstanding.last_entry = ready.entries.last().map(Entry::position);
         outstanding.snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.position);
         let last = ready.committed.last().map_or(Index::ZERO, |entry| entry.index);
         // Who does not lead counts nothing.
@@ -722,7 +721,7 @@ impl<S: Storage> Node<S> {
                 return Err(Misuse::SnapshotNotPersisted { expected, first }.into());
             }
         }
-        if let Some(expected) = self.outstanding.last_entry {
+        if let Some(expected) = self.outstanding.written {
             let last = storage.last_index()?;
             let term = if last < expected.index {
                 None
@@ -795,6 +794,14 @@ impl<S: Storage + std::fmt::Debug> std::fmt::Debug for Node<S> {
             .field("log", &self.raft.core.log)
             .field("fault", &self.fault)
             .finish_non_exhaustive()
+    }
+}
+
+/// Moves what waits into an empty buffer, and leaves that buffer for what comes next.
+#[inline]
+fn swap_if_any<T>(empty: &mut Vec<T>, waiting: &mut Vec<T>) {
+    if !waiting.is_empty() {
+        std::mem::swap(empty, waiting);
     }
 }
 
