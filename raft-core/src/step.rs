@@ -30,7 +30,32 @@ enum Verdict {
 
 impl<S: Storage> Raft<S> {
     /// Takes a message from a peer.
+    #[inline]
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
+        let Message { to, from, term, body } = message;
+        let core = &mut self.core;
+        // Nearly all that happens in a group is an append of the present term to a follower, and
+        // its answer. These two take their checks in one go: the very ones of `step_any`.
+        let is_of_now = to == core.id() && from != to && term == core.term && term != Term::ZERO;
+        match (&mut self.role, body) {
+            (Role::Follower, Body::Append(append)) if is_of_now => {
+                check_append(core, term, &append)?;
+                core.hear_leader(from);
+                core.on_append(from, append);
+                Ok(())
+            }
+            (Role::Leader(leader), Body::AppendResponse(response)) if is_of_now => {
+                if !core.membership.contains(from) {
+                    return Err(Refusal::NotAMember(from).into());
+                }
+                check_acknowledged(core, response)?;
+                Ok(leader.on_append_response(core, from, response)?)
+            }
+            (_, body) => self.step_any(Message { to, from, term, body }),
+        }
+    }
+
+    fn step_any(&mut self, message: Message) -> Result<(), Error> {
         self.check_envelope(&message)?;
         if self.apply_term_rule(&message) == Verdict::Ignored {
             return Ok(());
@@ -135,12 +160,7 @@ impl<S: Storage> Raft<S> {
             Body::Snapshot(snapshot) if leader.is_none() => check_snapshot(term, snapshot),
             Body::Heartbeat(heartbeat) if leader.is_none() => check_limit(heartbeat.commit),
             Body::AppendResponse(response) if leader.is_some() => {
-                let last = self.core.log.last_index();
-                if response.index > last {
-                    let index = response.index;
-                    return Err(Refusal::AcknowledgedBeyondLog { index, last });
-                }
-                Ok(())
+                check_acknowledged(&self.core, *response)
             }
             Body::HeartbeatResponse { context } => match leader {
                 Some(leader) if leader.progress(from).is_some() => {
@@ -193,9 +213,7 @@ impl<S: Storage> Raft<S> {
     fn on_follower(&mut self, from: NodeId, body: Body) -> Result<(), Error> {
         let core = &mut self.core;
         if body.is_from_leader() {
-            core.election_elapsed = 0;
-            core.since_leader = 0;
-            core.leader = Some(from);
+            core.hear_leader(from);
         }
         match body {
             Body::Append(append) => core.on_append(from, append),
@@ -211,6 +229,15 @@ impl<S: Storage> Raft<S> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl<S: Storage> Core<S> {
+    /// Whoever sends what only a leader sends leads this term.
+    fn hear_leader(&mut self, from: NodeId) {
+        self.election_elapsed = 0;
+        self.since_leader = 0;
+        self.leader = Some(from);
     }
 }
 
@@ -238,6 +265,15 @@ fn on_leader<S: Storage>(
 
 fn check_limit(index: Index) -> Result<(), Refusal> {
     if index.0 > LIMIT { Err(Refusal::IndexLimit(index)) } else { Ok(()) }
+}
+
+/// Whether a member can have what it says it has.
+fn check_acknowledged<S: Storage>(
+    core: &Core<S>,
+    response: AppendResponse,
+) -> Result<(), Refusal> {
+    let (index, last) = (response.index, core.log.last_index());
+    if index > last { Err(Refusal::AcknowledgedBeyondLog { index, last }) } else { Ok(()) }
 }
 
 /// Whether a leader of this term can have sent these entries.
