@@ -49,7 +49,13 @@ impl<S: Storage> Core<S> {
     pub(crate) fn on_append(&mut self, from: NodeId, append: Append) {
         let Append { prev, entries, commit } = append;
         let committed = self.log.committed();
-        let response = if prev.index < committed {
+        let response = if prev == self.log.last() {
+            // Nearly always they go on where the log ends, so there is nothing to compare.
+            self.log.extend(entries);
+            let last_new = self.log.last_index();
+            self.commit_to(commit.min(last_new));
+            AppendResponse { index: last_new, rejection: None }
+        } else if prev.index < committed {
             // Everything up to the commit index agrees with the leader already.
             AppendResponse { index: committed, rejection: None }
         } else if self.log.matches(prev) {
@@ -185,7 +191,13 @@ impl Leader {
                 let in_snapshot = matches!(progress.state(), State::Snapshot { .. });
                 let first = if in_snapshot { core.log.first_index()? } else { Index::ZERO };
                 progress.mark_active();
-                self.on_append_accepted(core, from, response.index, first);
+                // An answer that tells nothing new can still end a probe, for example after the
+                // member was reported unreachable.
+                let ends_probe = matches!(progress.state(), State::Probe)
+                    && progress.match_index() == response.index;
+                if progress.on_acknowledged(response.index) || ends_probe {
+                    self.on_append_accepted(core, from, response.index, first);
+                }
             }
         }
         Ok(())
@@ -222,13 +234,6 @@ impl Leader {
         first: Index,
     ) {
         let Some(progress) = self.progress_mut(from) else { return };
-        let is_probing = matches!(progress.state(), State::Probe);
-        // An answer that tells nothing new can still end a probe, for example after the member
-        // was reported unreachable.
-        let ends_probe = is_probing && progress.match_index() == index;
-        if !progress.on_acknowledged(index) && !ends_probe {
-            return;
-        }
         match progress.state() {
             State::Probe => progress.become_replicate(),
             // Whatever snapshot it applied: the log reaches it again.

@@ -7,7 +7,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Refusal};
-use crate::ids::{Index, NodeId, Term};
+use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::Storage;
 use crate::membership::Membership;
 use crate::message::{Append, AppendResponse, Body, Message};
@@ -268,10 +268,7 @@ fn check_limit(index: Index) -> Result<(), Refusal> {
 }
 
 /// Whether a member can have what it says it has.
-fn check_acknowledged<S: Storage>(
-    core: &Core<S>,
-    response: AppendResponse,
-) -> Result<(), Refusal> {
+fn check_acknowledged<S: Storage>(core: &Core<S>, response: AppendResponse) -> Result<(), Refusal> {
     let (index, last) = (response.index, core.log.last_index());
     if index > last { Err(Refusal::AcknowledgedBeyondLog { index, last }) } else { Ok(()) }
 }
@@ -284,21 +281,29 @@ fn check_append<S: Storage>(core: &Core<S>, term: Term, append: &Append) -> Resu
     if previous.term > term {
         return Err(Refusal::TermAboveMessage { at: previous, message: term });
     }
-    for entry in append.entries.slices().flatten() {
-        let at = entry.position();
-        if at.index != previous.index.next() {
-            return Err(Refusal::EntryGap { expected: previous.index.next(), got: at.index });
+    for slice in append.entries.slices() {
+        for entry in slice {
+            check_entry(term, previous, entry.position())?;
+            previous = entry.position();
         }
-        if at.term < previous.term || at.term == Term::ZERO {
-            return Err(Refusal::TermRegression { at, previous: previous.term });
-        }
-        if at.term > term {
-            return Err(Refusal::TermAboveMessage { at, message: term });
-        }
-        previous = at;
     }
     check_limit(previous.index)?;
     check_committed(core, append)
+}
+
+/// Whether this entry can follow the previous one.
+#[inline]
+fn check_entry(term: Term, previous: Position, at: Position) -> Result<(), Refusal> {
+    if at.index != previous.index.next() {
+        return Err(Refusal::EntryGap { expected: previous.index.next(), got: at.index });
+    }
+    if at.term < previous.term || at.term == Term::ZERO {
+        return Err(Refusal::TermRegression { at, previous: previous.term });
+    }
+    if at.term > term {
+        return Err(Refusal::TermAboveMessage { at, message: term });
+    }
+    Ok(())
 }
 
 /// Whether the entries agree with what is committed here (the Leader Completeness Property, paper
@@ -308,7 +313,7 @@ fn check_committed<S: Storage>(core: &Core<S>, append: &Append) -> Result<(), Re
     if append.prev.index >= commit {
         return Ok(());
     }
-    let agrees = |at: crate::Position| match core.log.term(at.index) {
+    let agrees = |at: Position| match core.log.term(at.index) {
         Some(term) => term == at.term,
         // Compacted: nothing is known any more.
         None => true,

@@ -169,15 +169,22 @@ impl<S: Storage> Log<S> {
         debug_assert!(first <= self.last_index().next(), "a log has no gaps");
         if first <= self.last_index() {
             self.terms.truncate_from(first);
+            self.unstable.truncate_from(first);
         }
+        self.extend(entries);
+    }
+
+    /// Appends a leader's entries, which follow on the last one.
+    pub(crate) fn extend(&mut self, entries: Entries) {
         // One term in nearly every message: note it in one step.
         match (entries.first(), entries.last()) {
+            (None, _) | (_, None) => return,
             (Some(first), Some(last)) if first.term == last.term => {
                 self.terms.push_many(first.term, entries.len() as u64);
             }
             _ => entries.iter().for_each(|entry| self.terms.push(entry.position())),
         }
-        self.unstable.replace_from(first, entries);
+        self.unstable.extend(entries);
     }
 
     /// Raises the commit index; it never falls. The caller made sure that the log reaches there.

@@ -65,11 +65,16 @@ impl Unstable {
         self.open.push(entry);
     }
 
-    /// Puts a leader's entries in the place of everything from their first index on.
-    pub(super) fn replace_from(&mut self, first: Index, entries: Entries) {
+    /// Adds a leader's entries.
+    pub(super) fn extend(&mut self, entries: Entries) {
+        self.seal();
+        self.kept.push(entries);
+    }
+
+    /// Forgets everything from this index on: something else takes its place.
+    pub(super) fn truncate_from(&mut self, first: Index) {
         self.seal();
         self.kept.truncate_from(first);
-        self.kept.push(entries);
         // Perhaps the storage's own tail is overwritten too, once this is persisted.
         self.offset = self.offset.min(first);
         self.in_progress = self.in_progress.min(first);
