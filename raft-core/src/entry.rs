@@ -141,6 +141,16 @@ impl Entries {
         }
     }
 
+    /// The list as one slice, unless it has parts.
+    #[inline]
+    fn as_one(&self) -> Option<&[Entry]> {
+        match self.block.as_deref() {
+            None => Some(&[]),
+            Some(Block::Parts(_)) => None,
+            Some(_) => Some(self.as_slice()),
+        }
+    }
+
     /// The entries of a list in one block.
     #[inline]
     fn as_slice(&self) -> &[Entry] {
@@ -165,27 +175,24 @@ impl Entries {
     #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&Entry> {
-        self.parts().first()?.as_slice().first()
+        self.as_one().or_else(|| self.parts().first().map(Self::as_slice))?.first()
     }
 
     /// The last entry.
     #[inline]
     #[must_use]
     pub fn last(&self) -> Option<&Entry> {
-        self.parts().last()?.as_slice().last()
+        self.as_one().or_else(|| self.parts().last().map(Self::as_slice))?.last()
     }
 
     /// The entry at this place of the list (not of the log).
     #[inline]
     #[must_use]
-    pub fn get(&self, mut at: usize) -> Option<&Entry> {
-        for part in self.parts() {
-            if at < part.len() {
-                return part.as_slice().get(at);
-            }
-            at = at.saturating_sub(part.len());
+    pub fn get(&self, at: usize) -> Option<&Entry> {
+        match self.as_one() {
+            Some(slice) => slice.get(at),
+            None => self.iter().nth(at),
         }
-        None
     }
 
     /// The entries in order.

@@ -659,11 +659,14 @@ impl<S: Storage> Node<S> {
         outstanding.term = core.term;
         outstanding.written = written;
         outstanding.snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.position);
-        let last = ready.committed.last().map_or(Index::ZERO, |entry| entry.index);
-        // Who does not lead counts nothing.
-        let leads = matches!(self.raft.role, Role::Leader(_));
-        let payload_bytes = if leads { ready.committed.payload_bytes() } else { 0 };
-        outstanding.applied = Applied { last, bytes, payload_bytes };
+        outstanding.applied = if ready.committed.is_empty() {
+            Applied::default()
+        } else {
+            // Who does not lead counts nothing.
+            let leads = matches!(self.raft.role, Role::Leader(_));
+            let payload_bytes = if leads { ready.committed.payload_bytes() } else { 0 };
+            Applied { last: core.log.applying(), bytes, payload_bytes }
+        };
     }
 
     /// Makes work for the storage threads, with the replies attached.

@@ -91,6 +91,11 @@ impl<S: Storage> Log<S> {
         self.committed
     }
 
+    /// The last entry that was handed out to be applied.
+    pub(crate) const fn applying(&self) -> Index {
+        self.applying
+    }
+
     pub(crate) const fn applied(&self) -> Index {
         self.applied
     }
@@ -305,9 +310,11 @@ impl<S: Storage> Log<S> {
 
     /// These entries are handed out to be applied. Returns the size under which they count.
     pub(crate) fn accept_applying(&mut self, entries: &Entries, allow_unstable: bool) -> u64 {
-        let Some(last) = entries.last() else { return 0 };
+        if entries.is_empty() {
+            return 0;
+        }
         let bytes = self.applying_bytes_of(entries);
-        self.applying = last.index;
+        self.applying = self.applying.plus(entries.len() as u64);
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
         self.applying_paused = self.applying_bytes >= self.max_applying_bytes
             || self.applying < self.max_appliable(allow_unstable);
