@@ -59,7 +59,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.now.is_empty() && self.after_sync.is_empty() && self.own.is_empty()
+        (self.now.len() | self.after_sync.len() | self.own.len()) == 0
     }
 }
 
@@ -150,17 +150,17 @@ impl<S: Storage> Core<S> {
             if self.settings.async_storage_writes {
                 self.outbox.after_sync.push(message);
             } else {
-                self.outbox.own.push(message);
+                push(&mut self.outbox.own, message);
             }
         } else if claims_durability {
             self.metrics.count_sent(message.body.kind());
-            self.outbox.after_sync.push(message);
+            push(&mut self.outbox.after_sync, message);
         } else {
             self.metrics.count_sent(message.body.kind());
             if matches!(message.body, Body::Vote(_)) {
                 self.outbox.first_vote_request.get_or_insert(self.outbox.now.len());
             }
-            self.outbox.now.push(message);
+            push(&mut self.outbox.now, message);
         }
     }
 
@@ -209,6 +209,15 @@ impl<S: Storage> Core<S> {
             observer(&event());
         }
     }
+}
+
+/// A buffer begins with room for one message: of many idle groups most members need no more.
+#[inline]
+fn push(buffer: &mut Vec<Message>, message: Message) {
+    if buffer.capacity() == 0 {
+        buffer.reserve_exact(1);
+    }
+    buffer.push(message);
 }
 
 /// A small generator (SplitMix64): the same seed gives the same timeouts on every machine.

@@ -614,16 +614,21 @@ impl<S: Storage> Node<S> {
     /// Packs everything that waits into a Ready.
     fn make_ready(&mut self, committed: Entries) -> Ready {
         let is_async = self.is_async();
-        let soft_state = self.raft.soft_state();
         let core = &mut self.raft.core;
         let written = core.log.has_unstable().then(|| core.log.last());
-        let (entries, snapshot) = core.log.accept_unstable();
         let bytes = core.log.accept_applying(&committed, !is_async);
-        let (hard_state, last) = (core.hard_state(), self.last_hard_state);
+        // It is empty: only what there is needs to be put in.
         let mut ready = self.spare.take().unwrap_or_else(Ready::fresh);
         let contents = &mut *ready;
         self.ready_count = self.ready_count.saturating_add(1);
         contents.number = self.ready_count;
+        contents.must_sync_log = false;
+        if core.log.has_next_unstable() {
+            contents.entries = core.log.accept_entries();
+            contents.must_sync_log = true;
+        }
+        contents.snapshot = core.log.accept_snapshot();
+        contents.committed = committed;
         swap_if_any(&mut contents.messages, &mut core.outbox.now);
         swap_if_any(&mut contents.messages_after_sync, &mut core.outbox.after_sync);
         if let Some(first) = core.outbox.first_vote_request.take()
@@ -632,16 +637,18 @@ impl<S: Storage> Node<S> {
             contents.hold_back_from(first);
         }
         swap_if_any(&mut contents.read_states, &mut core.read_states);
-        contents.must_sync_log =
-            !entries.is_empty() || hard_state.term != last.term || hard_state.vote != last.vote;
-        contents.must_sync = contents.must_sync_log || snapshot.is_some();
-        contents.hard_state = (hard_state != last).then_some(hard_state);
-        contents.soft_state = (soft_state != self.last_soft_state).then_some(soft_state);
-        contents.entries = entries;
-        contents.snapshot = snapshot;
-        contents.committed = committed;
-        self.last_hard_state = hard_state;
-        self.last_soft_state = soft_state;
+        let (hard_state, last) = (core.hard_state(), self.last_hard_state);
+        if hard_state != last {
+            contents.must_sync_log |= hard_state.term != last.term || hard_state.vote != last.vote;
+            contents.hard_state = Some(hard_state);
+            self.last_hard_state = hard_state;
+        }
+        contents.must_sync = contents.must_sync_log || contents.snapshot.is_some();
+        let soft_state = self.raft.soft_state();
+        if soft_state != self.last_soft_state {
+            contents.soft_state = Some(soft_state);
+            self.last_soft_state = soft_state;
+        }
         if is_async {
             self.attach_storage_work(contents, written);
         } else {

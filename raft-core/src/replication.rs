@@ -330,14 +330,16 @@ impl<S: Storage> Core<S> {
         progress: &mut Progress,
         send_if_empty: bool,
     ) -> bool {
-        let next = progress.next_index();
-        let lacks_nothing = next > self.log.last_index();
+        let (next, last) = (progress.next_index(), self.log.last());
+        let lacks_nothing = next > last.index;
         if progress.is_paused() || (lacks_nothing && !send_if_empty) {
             return false;
         }
         let limits = self.settings.inflight;
         let is_empty = lacks_nothing || progress.is_window_full(&limits);
         let (prev, entries) = match last_read {
+            // Only the commit index is news.
+            _ if next == last.index.next() => (last, Entries::new()),
             Some(read) if read.next == next && read.is_empty == is_empty => {
                 (read.prev, read.entries.clone())
             }

@@ -61,8 +61,8 @@ impl Member for Ours {
         for message in ready.messages_after_sync.drain(..) {
             out.send(message.to.get(), message);
         }
-        for entry in ready.committed.slices().flatten() {
-            out.apply(entry.index.0, &entry.data);
+        for slice in ready.committed.slices() {
+            slice.iter().for_each(|entry| out.apply(entry.index.0, &entry.data));
         }
         for read in &ready.read_states {
             out.answer_read(read.index.0);

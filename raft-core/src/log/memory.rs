@@ -32,7 +32,7 @@ use crate::state::{ConfState, HardState, Snapshot};
 pub struct MemoryStorage {
     hard_state: HardState,
     /// The membership to restart with, where it is newer than the snapshot's.
-    conf_state: Option<ConfState>,
+    conf_state: Option<Box<ConfState>>,
     snapshot: Snapshot,
     /// Where the log was compacted to: the entries follow this position.
     base: Position,
@@ -78,7 +78,7 @@ impl MemoryStorage {
     /// Stores the membership that a restarted node begins with, for applications that keep it
     /// beside their log. The snapshot keeps its own; the next one takes its place.
     pub fn set_conf_state(&mut self, conf_state: ConfState) {
-        self.conf_state = Some(conf_state);
+        self.conf_state = Some(Box::new(conf_state));
     }
 
     /// Appends consecutive entries. What the storage has from their first index on is replaced;
@@ -99,6 +99,11 @@ impl MemoryStorage {
                 expected: first.index.plus(len).prev(),
                 got: last.index,
             });
+        }
+        if first.index == end {
+            // Nearly always they go on where the log ends.
+            self.pieces.push(entries.clone());
+            return Ok(());
         }
         if last.index <= self.base.index {
             return Ok(());
@@ -144,7 +149,7 @@ impl MemoryStorage {
         }
         let term = self.term(index)?;
         self.snapshot.position = Position { term, index };
-        if let Some(conf_state) = conf_state.or(self.conf_state.take()) {
+        if let Some(conf_state) = conf_state.or(self.conf_state.take().map(|state| *state)) {
             self.snapshot.conf_state = conf_state;
         }
         self.snapshot.data = data.into();
@@ -176,7 +181,7 @@ impl MemoryStorage {
 
 impl Storage for MemoryStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
-        let conf_state = self.conf_state.as_ref().unwrap_or(&self.snapshot.conf_state);
+        let conf_state = self.conf_state.as_deref().unwrap_or(&self.snapshot.conf_state);
         Ok((self.hard_state, conf_state.clone()))
     }
 

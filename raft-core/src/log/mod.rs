@@ -355,16 +355,14 @@ impl<S: Storage> Log<S> {
         self.unstable.offset < self.unstable.end()
     }
 
-    /// What is to be persisted next; handed out from now on.
-    pub(crate) fn accept_unstable(&mut self) -> (Entries, Option<Arc<Snapshot>>) {
-        let snapshot = if self.has_next_snapshot() { self.unstable.snapshot.clone() } else { None };
-        let entries = if self.unstable.has_next() {
-            self.unstable.slice(self.unstable.in_progress, self.unstable.end())
-        } else {
-            Entries::new()
-        };
-        self.unstable.accept();
-        (entries, snapshot)
+    /// The entries that are to be persisted next; handed out from now on.
+    pub(crate) fn accept_entries(&mut self) -> Entries {
+        self.unstable.accept_entries()
+    }
+
+    /// The same of a snapshot.
+    pub(crate) fn accept_snapshot(&mut self) -> Option<Arc<Snapshot>> {
+        self.unstable.accept_snapshot()
     }
 
     /// The entry at this position, and all before it, are durable. Says nothing if the log has

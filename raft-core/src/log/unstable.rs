@@ -118,10 +118,20 @@ impl Unstable {
         }
     }
 
-    /// Everything is handed out now.
-    pub(super) fn accept(&mut self) {
-        self.in_progress = self.end();
-        self.snapshot_in_progress = self.snapshot.is_some();
+    /// Hands out the entries that were not handed out.
+    pub(super) fn accept_entries(&mut self) -> Entries {
+        let end = self.end();
+        let entries = self.slice(self.in_progress, end);
+        self.in_progress = end;
+        entries
+    }
+
+    /// Hands out the snapshot, once.
+    #[inline]
+    pub(super) fn accept_snapshot(&mut self) -> Option<Arc<Snapshot>> {
+        let snapshot = self.snapshot.as_ref().filter(|_| !self.snapshot_in_progress)?;
+        self.snapshot_in_progress = true;
+        Some(Arc::clone(snapshot))
     }
 
     /// Puts a snapshot in the place of the whole log.

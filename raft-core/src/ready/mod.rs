@@ -105,12 +105,20 @@ impl Ready {
         contents.committed = Entries::new();
         contents.messages.clear();
         contents.messages_after_sync.clear();
-        contents.append = None;
-        contents.apply = None;
+        if contents.append.is_some() || contents.apply.is_some() {
+            contents.drop_storage_work();
+        }
     }
 }
 
 impl ReadyContents {
+    /// A Ready that is advanced has none, unless the application put it there.
+    #[cold]
+    fn drop_storage_work(&mut self) {
+        self.append = None;
+        self.apply = None;
+    }
+
     /// Lets the messages from this place on wait for the sync. What was sent later waits too: the
     /// order of messages stays what it was.
     #[cold]
