@@ -212,7 +212,7 @@ impl<S: Storage> Core<S> {
 }
 
 /// A buffer begins with room for one message: of many idle groups most members need no more.
-#[inline]
+#[inline(always)]
 fn push(buffer: &mut Vec<Message>, message: Message) {
     if buffer.capacity() == 0 {
         buffer.reserve_exact(1);

@@ -57,7 +57,7 @@ impl Member for Ours {
         for message in ready.messages.drain(..) {
             out.send(message.to.get(), message);
         }
-        self.0.storage_mut().persist(&ready).expect("stored");
+        self.0.storage_mut().persist_taking(&mut ready).expect("stored");
         for message in ready.messages_after_sync.drain(..) {
             out.send(message.to.get(), message);
         }

@@ -58,12 +58,25 @@ impl MemoryStorage {
     /// # Errors
     /// As [`apply_snapshot`](Self::apply_snapshot) and [`append`](Self::append).
     pub fn persist(&mut self, ready: &Ready) -> Result<(), StorageError> {
+        self.persist_as(ready, ready.entries.clone())
+    }
+
+    /// The same, and takes the Ready's entries for itself: they are of no more use to who has
+    /// written them elsewhere already, or nowhere else. That is a little quicker.
+    ///
+    /// # Errors
+    /// As [`persist`](Self::persist).
+    pub fn persist_taking(&mut self, ready: &mut Ready) -> Result<(), StorageError> {
+        let entries = std::mem::take(&mut ready.entries);
+        self.persist_as(ready, entries)
+    }
+
+    #[inline]
+    fn persist_as(&mut self, ready: &Ready, entries: Entries) -> Result<(), StorageError> {
         if let Some(snapshot) = &ready.snapshot {
             self.apply_snapshot(Snapshot::clone(snapshot))?;
         }
-        if !ready.entries.is_empty() {
-            self.append(&ready.entries)?;
-        }
+        self.append_own(entries)?;
         if let Some(hard_state) = ready.hard_state {
             self.hard_state = hard_state;
         }
@@ -87,31 +100,32 @@ impl MemoryStorage {
     /// # Errors
     /// [`StorageError::Gap`] when they would leave a gap, or have one: nothing is changed then.
     pub fn append(&mut self, entries: &Entries) -> Result<(), StorageError> {
+        self.append_own(entries.clone())
+    }
+
+    fn append_own(&mut self, entries: Entries) -> Result<(), StorageError> {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Ok(());
         };
+        let (first, last) = (first.index, last.index);
         let (len, end) = (entries.len() as u64, self.pieces.end());
-        if first.index > end {
-            return Err(StorageError::Gap { expected: end, got: first.index });
+        if first > end {
+            return Err(StorageError::Gap { expected: end, got: first });
         }
-        if last.index.next().since(first.index) != len {
-            return Err(StorageError::Gap {
-                expected: first.index.plus(len).prev(),
-                got: last.index,
-            });
+        if last.next().since(first) != len {
+            return Err(StorageError::Gap { expected: first.plus(len).prev(), got: last });
         }
-        if first.index == end {
+        if first == end {
             // Nearly always they go on where the log ends.
-            self.pieces.push(entries.clone());
+            self.pieces.push(entries);
             return Ok(());
         }
-        if last.index <= self.base.index {
+        if last <= self.base.index {
             return Ok(());
         }
-        let new_first = first.index.max(self.base.index.next());
-        let skip = new_first.since(first.index) as usize;
+        let new_first = first.max(self.base.index.next());
         self.pieces.truncate_from(new_first);
-        self.pieces.push(if skip == 0 { entries.clone() } else { entries.part(skip, usize::MAX) });
+        self.pieces.push(entries.part(new_first.since(first) as usize, usize::MAX));
         Ok(())
     }
 

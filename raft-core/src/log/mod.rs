@@ -305,7 +305,14 @@ impl<S: Storage> Log<S> {
             return Ok(Entries::new());
         }
         let budget = self.max_applying_bytes.saturating_sub(self.applying_bytes);
-        self.slice(self.applying.next(), self.max_appliable(allow_unstable).next(), budget)
+        let (low, high) = (self.applying.next(), self.max_appliable(allow_unstable).next());
+        match self.unstable.take_durable_piece(low, high) {
+            Some(mut entries) => {
+                entries.limit_encoded_bytes(budget);
+                Ok(entries)
+            }
+            None => self.slice(low, high, budget),
+        }
     }
 
     /// These entries are handed out to be applied. Returns the size under which they count.

@@ -135,6 +135,16 @@ impl Pieces {
         }
     }
 
+    /// Takes out the first piece, if it is `[low, high)`.
+    #[inline]
+    pub(super) fn take_first_piece(&mut self, low: Index, high: Index) -> Option<Entries> {
+        let first = self.pieces.front()?;
+        if first.first != low || first.end != high {
+            return None;
+        }
+        self.pieces.pop_front().map(|piece| piece.entries)
+    }
+
     /// Drops the first piece.
     pub(super) fn drop_first_piece(&mut self) {
         self.pieces.pop_front();

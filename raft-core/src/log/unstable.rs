@@ -88,6 +88,16 @@ impl Unstable {
         self.kept.slice(low, high)
     }
 
+    /// The entries `[low, high)`, if they are the first piece and durable: then they need not be
+    /// kept when they are applied, and handing them over saves counting who shares them.
+    #[inline]
+    pub(super) fn take_durable_piece(&mut self, low: Index, high: Index) -> Option<Entries> {
+        if high > self.offset {
+            return None;
+        }
+        self.kept.take_first_piece(low, high)
+    }
+
     /// The entries up to this index are durable now.
     #[inline]
     pub(super) fn stable_to(&mut self, index: Index) {
