@@ -49,21 +49,19 @@ impl<S: Storage> Core<S> {
     pub(crate) fn on_append(&mut self, from: NodeId, append: Append) {
         let Append { prev, entries, commit } = append;
         let committed = self.log.committed();
-        let response = if prev == self.log.last() {
-            // Nearly always they go on where the log ends, so there is nothing to compare.
-            self.log.extend(entries);
-            let last_new = self.log.last_index();
-            self.commit_to(commit.min(last_new));
-            AppendResponse { index: last_new, rejection: None }
-        } else if prev.index < committed {
+        let response = if prev.index < committed {
             // Everything up to the commit index agrees with the leader already.
             AppendResponse { index: committed, rejection: None }
         } else if self.log.matches(prev) {
             let last_new = prev.index.plus(entries.len() as u64);
-            let known = self.log.count_matching(&entries);
-            if known < entries.len() {
-                let new = if known == 0 { entries } else { entries.part(known, usize::MAX) };
-                self.log.replace_from_first(new);
+            if prev.index == self.log.last_index() {
+                // Nearly always they go on where the log ends: there is nothing to compare.
+                self.log.extend(entries);
+            } else {
+                let known = self.log.count_matching(&entries);
+                if known < entries.len() {
+                    self.log.replace_from_first(entries.part(known, usize::MAX));
+                }
             }
             // Beyond the last new entry this log may still differ from the leader's.
             self.commit_to(commit.min(last_new));

@@ -160,11 +160,7 @@ impl<S: Storage> Log<S> {
 
     /// How many of these entries, which follow a matching position, the log has already.
     pub(crate) fn count_matching(&self, entries: &Entries) -> usize {
-        // Usually nothing of it is here yet.
-        match entries.first() {
-            Some(first) if first.index > self.last_index() => 0,
-            _ => entries.iter().take_while(|entry| self.matches(entry.position())).count(),
-        }
+        entries.iter().take_while(|entry| self.matches(entry.position())).count()
     }
 
     /// Puts a leader's entries in the place of everything from their first index on.
