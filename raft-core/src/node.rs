@@ -17,7 +17,7 @@ use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::proposal::{ConfChangeOutcome, Proposed};
 use crate::ready::{
-    LocalKind, LocalResponse, Ready, ReadyContents, Reply, StorageAppend, StorageApply,
+    Applied, LocalKind, LocalResponse, Ready, ReadyContents, Reply, StorageAppend, StorageApply,
 };
 use crate::reconfiguration::AppliedConfChange;
 use crate::role::{Raft, Role};
@@ -78,16 +78,6 @@ struct Outstanding {
     applied: Applied,
     /// The Ready itself, when an `advance` failed and it is to be handed out again.
     returned: Option<Ready>,
-}
-
-/// Entries that were handed out to be applied.
-#[derive(Clone, Copy, Debug, Default)]
-struct Applied {
-    /// The last one; zero when there are none.
-    last: Index,
-    /// The size under which they count as handed out.
-    bytes: u64,
-    payload_bytes: u64,
 }
 
 impl<S: Storage> Node<S> {
@@ -753,45 +743,6 @@ impl<S: Storage> Node<S> {
     fn recycle(&mut self, mut ready: Ready) {
         ready.clear();
         self.spare = Some(ready);
-    }
-}
-
-impl<S: Storage> Raft<S> {
-    /// Something became durable or applied.
-    fn on_local(&mut self, kind: LocalKind) -> Result<(), Error> {
-        match kind {
-            LocalKind::Own(message) => return self.step_own(message),
-            LocalKind::Appended { term, last, snapshot } => {
-                self.on_written(term, last, snapshot.map(|snapshot| snapshot.index()));
-            }
-            LocalKind::Applied { entries } => {
-                let last = entries.last().map_or(Index::ZERO, |entry| entry.index);
-                let bytes = self.core.log.applying_bytes_of(&entries);
-                let payload_bytes = entries.payload_bytes();
-                self.on_applied(Applied { last, bytes, payload_bytes });
-            }
-        }
-        Ok(())
-    }
-
-    /// The log is durable up to here, as of a term.
-    fn on_written(&mut self, term: Term, last: Option<Position>, snapshot: Option<Index>) {
-        // Of an earlier term nothing is said about entries: they may have been overwritten since.
-        // A snapshot is committed state, whatever the term.
-        if let Some(last) = last.filter(|_| term == self.core.term) {
-            self.core.log.stable_to(last);
-        }
-        if let Some(index) = snapshot {
-            self.core.log.stable_snapshot_to(index);
-            self.applied_to(index, 0);
-        }
-    }
-
-    fn on_applied(&mut self, applied: Applied) {
-        self.applied_to(applied.last, applied.bytes);
-        if let Role::Leader(leader) = &mut self.role {
-            leader.reduce_uncommitted(applied.payload_bytes);
-        }
     }
 }
 

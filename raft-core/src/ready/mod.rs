@@ -1,15 +1,18 @@
 //! What a node asks of its application, in one package: what to persist, send and apply.
 //!
-//! The package is made in `node.rs`; this room holds its form, and in `async_writes` the other
-//! form, for applications that persist and apply in threads of their own.
+//! The package is made in `node.rs`. This room holds its form; `async_writes` holds the other form,
+//! for applications that persist and apply in threads of their own, and `effect` what follows when
+//! the work is done.
 
 mod async_writes;
+mod effect;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 pub(crate) use async_writes::LocalKind;
 pub use async_writes::{LocalResponse, Reply, StorageAppend, StorageApply};
+pub(crate) use effect::Applied;
 
 use crate::describe;
 use crate::entry::Entries;

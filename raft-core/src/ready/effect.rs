@@ -1,0 +1,62 @@
+//! What becomes true when the application has done what a Ready asked for: part of the log is
+//! durable, or applied. Who says so, `advance` or a storage thread, is not known here.
+
+use crate::error::Error;
+use crate::ids::{Index, Position, Term};
+use crate::log::Storage;
+use crate::ready::LocalKind;
+use crate::role::{Raft, Role};
+
+/// Entries that were handed out to be applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Applied {
+    /// The last one; zero when there are none.
+    pub(crate) last: Index,
+    /// The size under which they count as handed out.
+    pub(crate) bytes: u64,
+    pub(crate) payload_bytes: u64,
+}
+
+impl<S: Storage> Raft<S> {
+    /// Something became durable or applied.
+    pub(crate) fn on_local(&mut self, kind: LocalKind) -> Result<(), Error> {
+        match kind {
+            LocalKind::Own(message) => return self.step_own(message),
+            LocalKind::Appended { term, last, snapshot } => {
+                self.on_written(term, last, snapshot.map(|snapshot| snapshot.index()));
+            }
+            LocalKind::Applied { entries } => {
+                let last = entries.last().map_or(Index::ZERO, |entry| entry.index);
+                let bytes = self.core.log.applying_bytes_of(&entries);
+                let payload_bytes = entries.payload_bytes();
+                self.on_applied(Applied { last, bytes, payload_bytes });
+            }
+        }
+        Ok(())
+    }
+
+    /// The log is durable up to here, as of a term.
+    pub(crate) fn on_written(
+        &mut self,
+        term: Term,
+        last: Option<Position>,
+        snapshot: Option<Index>,
+    ) {
+        // Of an earlier term nothing is said about entries: they may have been overwritten since.
+        // A snapshot is committed state, whatever the term.
+        if let Some(last) = last.filter(|_| term == self.core.term) {
+            self.core.log.stable_to(last);
+        }
+        if let Some(index) = snapshot {
+            self.core.log.stable_snapshot_to(index);
+            self.applied_to(index, 0);
+        }
+    }
+
+    pub(crate) fn on_applied(&mut self, applied: Applied) {
+        self.applied_to(applied.last, applied.bytes);
+        if let Role::Leader(leader) = &mut self.role {
+            leader.reduce_uncommitted(applied.payload_bytes);
+        }
+    }
+}
