@@ -56,8 +56,6 @@ struct Liar {
     truth: MemoryStorage,
     /// The next lies, the last one first.
     plan: RefCell<Vec<Lie>>,
-    /// While a node opens it, it knows where the log begins and ends.
-    opens: Cell<bool>,
 }
 
 impl Liar {
@@ -67,7 +65,6 @@ impl Liar {
 
     fn index(&self, truth: Result<Index, StorageError>) -> Result<Index, StorageError> {
         match self.lie() {
-            Lie::Off(_) if self.opens.get() => truth,
             Lie::Off(by) => Ok(Index(truth?.0.saturating_add_signed(by.into()))),
             lie => refuse(lie).map_or(truth, Err),
         }
@@ -232,10 +229,8 @@ fn restart(node: Node<Liar>) -> Option<Node<Liar>> {
     let plan = node.storage().plan.take();
     let truth = node.storage().truth.clone();
     let applied = truth.snapshot().map_or(Index::ZERO, |snapshot| snapshot.index());
-    let storage = Liar { truth: truth.clone(), plan: plan.into(), opens: Cell::new(true) };
-    let node = Node::new(&config(applied), storage)
+    let storage = Liar { truth: truth.clone(), plan: plan.into() };
+    Node::new(&config(applied), storage)
         .or_else(|_| Node::new(&config(applied), Liar { truth, ..Liar::default() }))
-        .ok()?;
-    node.storage().opens.set(false);
-    Some(node)
+        .ok()
 }

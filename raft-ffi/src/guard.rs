@@ -11,6 +11,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use crate::error::{self, Failure, raftcore_error};
+#[cfg(feature = "planted-panics")]
+use crate::planted;
 use crate::status::{RAFTCORE_ERR_PANIC, RAFTCORE_OK, raftcore_status};
 
 /// Runs the body of an export.
@@ -34,6 +36,11 @@ macro_rules! guard {
 pub(crate) fn run<T>(body: impl FnOnce() -> T) -> Option<T> {
     quieten();
     let was_inside = INSIDE.replace(true);
+    #[cfg(feature = "planted-panics")]
+    let body = || {
+        planted::panic_at(planted::AT_THE_DOOR);
+        body()
+    };
     let result = panic::catch_unwind(AssertUnwindSafe(body));
     INSIDE.set(was_inside);
     // The payload's own drop could panic: it is forgotten.

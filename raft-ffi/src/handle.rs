@@ -71,7 +71,10 @@ impl Handle {
         }
         let state = self.state.lock();
         self.inside.store(me, Ordering::Relaxed);
-        Ok(Locked { handle: self, state: ManuallyDrop::new(state) })
+        let locked = Locked { handle: self, state: ManuallyDrop::new(state) };
+        #[cfg(feature = "planted-panics")]
+        crate::planted::panic_at(crate::planted::IN_THE_NODE);
+        Ok(locked)
     }
 
     /// One call.

@@ -40,6 +40,8 @@ mod layout;
 mod message_in;
 mod message_scan;
 mod owned;
+#[cfg(feature = "planted-panics")]
+mod planted;
 mod readiness;
 mod ready_arrays;
 mod ready_memory;

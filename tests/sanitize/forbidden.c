@@ -1,6 +1,7 @@
 /* What a C program must not do with the library, one deed a run: each must be caught. */
 #include <raftcore.h>
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,10 @@ int main(int argc, char **argv)
             raftcore_buffer text;
             raftcore_node_describe(node, &text, NULL);
         }
+    } else if (strcmp(deed, "undefined") == 0) {
+        /* A sum that no int can hold. */
+        volatile int sum = INT_MAX;
+        sum += argc;
     } else if (strcmp(deed, "race") == 0) {
         pthread_t threads[2];
         for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, add, NULL);
