@@ -2,12 +2,12 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo kv-c kv-go lib install uninstall abi test check conformance scenario sim soak \
 	soak-services explore fuzz sanitize mutants mutants-all coverage picture bench bench-check \
-	bench-baseline flames header docs install-deps clean
+	bench-baseline flames header reference docs install-deps clean
 
 KV_C := target/kv-c/kv-c
 KV_GO := target/kv-go/kv-go
 export PYTHONDONTWRITEBYTECODE := 1
-export PREFIX LIBDIR DESTDIR
+export PREFIX LIBDIR MANDIR DESTDIR
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,7 @@ kv-go: lib ## build the key-value service in Go, as target/kv-go/kv-go
 lib: ## build the C library, shared and static, in target/release
 	cargo build --release --locked -p raftcore-ffi
 	tools/localise target/release/libraftcore.a target/release/libraftcore-local.a
+	tools/reference target/release/man
 
 install: lib ## install the C library: PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
 	tools/install
@@ -112,6 +113,9 @@ picture: demo ## the guide's pictures of the demo and of the page, in four minut
 
 header: ## write include/raftcore.h from the sources of raft-ffi
 	cargo run --locked --quiet -p raftcore-header
+
+reference: ## the manual pages of raftcore.h, in target/release/man
+	tools/reference target/release/man
 
 docs: ## build the guide into docs/book
 	tools/mdbook build docs

@@ -22,29 +22,6 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// A folder of this test's own, removed with it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("raftcore-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn the_header_is_current() {
     let fresh = raftcore_header::generate(&root()).unwrap();
@@ -60,41 +37,6 @@ fn the_header_is_current() {
 fn the_header_fits_the_page_and_is_ascii() {
     for (number, line) in header().lines().enumerate() {
         assert!(line.len() <= 100 && line.is_ascii(), "raftcore.h:{}: {line}", number + 1);
-    }
-}
-
-#[test]
-fn the_header_compiles_alone_and_twice_in_every_dialect() {
-    let scratch = Scratch::new("header");
-    let include = root().join("include");
-    let mut once = "#include <raftcore.h>\n".to_owned();
-    for line in header().lines() {
-        let Some(rest) = line.strip_prefix("#define RAFTCORE_") else { continue };
-        if let Some((name, _)) = rest.split_once("_INIT ") {
-            let object = format!("raftcore_{}", name.to_lowercase());
-            let _ = writeln!(once, "{object} a_{object} = RAFTCORE_{name}_INIT;");
-        }
-    }
-    assert!(once.contains("raftcore_error a_"), "the initialisers were not found");
-    once.push_str("int main(void) { return 0; }\n");
-    let twice = format!("#include <raftcore.h>\n{once}");
-    let dialects = [
-        ("cc", "c", ["c99", "c11", "c17", "gnu17"].as_slice()),
-        ("c++", "c++", ["c++11", "c++14", "c++17", "c++20"].as_slice()),
-    ];
-    for (compiler, language, standards) in dialects {
-        for standard in standards {
-            for (name, text) in [("once", &once), ("twice", &twice)] {
-                let source = scratch.file(name, text);
-                run(Command::new(compiler)
-                    .args(["-x", language, "-fsyntax-only"])
-                    .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-                    .arg(format!("-std={standard}"))
-                    .arg("-I")
-                    .arg(&include)
-                    .arg(source));
-            }
-        }
     }
 }
 

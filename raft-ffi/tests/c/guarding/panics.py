@@ -8,8 +8,8 @@ HEADER = re.sub(r"/\*.*?\*/|//[^\n]*", "", (ROOT / "include/raftcore.h").read_te
                 flags=re.DOTALL)
 
 for name in (ROOT / "raft-ffi/exports.txt").read_text().split():
-    result, arguments = re.search(rf"^([\w ]+[ *]){name}\(([^;]*)\);", HEADER, re.MULTILINE).groups()
-    arguments = [] if arguments.strip() == "void" else arguments.split(",")
+    found = re.search(rf"^([\w ]+[ *]){name}\(([^;]*)\);", HEADER, re.MULTILINE)
+    result, arguments = found[1], [] if found[2].strip() == "void" else found[2].split(",")
     zeros = ["0"] * len(arguments)
     if arguments and "raftcore_error *" in arguments[-1]:
         zeros[-1] = "&error"
