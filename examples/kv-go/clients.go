@@ -178,7 +178,7 @@ func (n *node) serveWrite(w http.ResponseWriter, r *http.Request, entry *write) 
 		return
 	}
 	entry.request = r.Header.Get("Request-Id")
-	if _, isThere := r.Header["Request-Id"]; isThere && !isVisible(entry.request) {
+	if _, isThere := r.Header["Request-Id"]; isThere && !isVisible(entry.request, 64) {
 		fail(w, http.StatusBadRequest, "Request-Id is not 1 to 64 visible ASCII characters")
 		return
 	}

@@ -29,7 +29,9 @@ type options struct {
 	cluster                      map[uint64]string
 	listen, listenPeers          string
 	data, clusterID              string
+	secret                       string
 	join, verbose                bool
+	forceNewCluster              bool
 	tick, timeout                time.Duration
 	snapshotEntries, catchUp     uint64
 	maxKey, maxValue, maxPending int
@@ -57,6 +59,10 @@ func parseOptions(arguments []string) (*options, error) {
 	f.StringVar(&o.data, "data", "", "this node's directory; made if it is not there")
 	f.BoolVar(&o.join, "join", false, "wait for a running cluster, to which POST /ID added it")
 	f.StringVar(&o.clusterID, "cluster-id", "kv", "the cluster's name")
+	secretFile := f.String("secret-file", "",
+		"a secret that all nodes must bear; without one, everybody is heard")
+	f.BoolVar(&o.forceNewCluster, "force-new-cluster", false,
+		"the quorum is lost for ever: go on alone, with what is here")
 	tick := f.Int("tick-ms", 100, "a tick: a heartbeat each, an election after 10 to 19 without")
 	timeout := f.Int("timeout-ms", 5000, "how long a request may wait for its answer")
 	f.Uint64Var(&o.snapshotEntries, "snapshot-entries", 10_000, "a snapshot every so many entries")
@@ -81,6 +87,8 @@ func parseOptions(arguments []string) (*options, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case o.join && o.forceNewCluster:
+		return nil, errors.New("--join and --force-new-cluster exclude each other")
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("%q is not understood", f.Arg(0))
 	case o.id == 0 || o.id > maxID:
@@ -91,14 +99,31 @@ func parseOptions(arguments []string) (*options, error) {
 		return nil, errors.New("--listen-peers is not http://host:port")
 	case o.data == "":
 		return nil, errors.New("--data is missing")
-	case !isVisible(o.clusterID):
+	case !isVisible(o.clusterID, 64):
 		return nil, errors.New("--cluster-id is not 1 to 64 visible ASCII characters")
 	case *tick < 1 || *timeout < 1 || o.snapshotEntries < 1 || o.maxKey < 1 || o.maxValue < 0:
 		return nil, errors.New("a number is too small")
 	case o.maxPeerBody < int64(o.maxValue+o.maxKey)+4096:
 		return nil, errors.New("--max-peer-body must leave room for a value")
 	}
+	if *secretFile != "" {
+		if o.secret, err = readSecret(*secretFile); err != nil {
+			return nil, err
+		}
+	}
 	return o, nil
+}
+
+// readSecret reads the cluster's secret. White space at its end is not a part of it, so that an
+// editor may leave a line's end there.
+func readSecret(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	secret := strings.TrimRight(string(text), " \t\r\n")
+	if err != nil || !isVisible(secret, 256) {
+		return "", fmt.Errorf("--secret-file: %q does not hold 1 to 256 visible ASCII characters",
+			path)
+	}
+	return secret, nil
 }
 
 const maxID = 1<<63 - 1
@@ -131,14 +156,14 @@ func isURL(text string) bool {
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.User == nil
 }
 
-// isVisible says whether a name or a request id is 1 to 64 visible ASCII characters.
-func isVisible(text string) bool {
+// isVisible says whether a text is 1 to some visible ASCII characters.
+func isVisible(text string, most int) bool {
 	for i := range len(text) {
 		if text[i] < 0x21 || text[i] > 0x7e {
 			return false
 		}
 	}
-	return len(text) >= 1 && len(text) <= 64
+	return len(text) >= 1 && len(text) <= most
 }
 
 func main() {

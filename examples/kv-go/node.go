@@ -50,17 +50,22 @@ func openNode(o *options) (*node, error) {
 	n := &node{
 		options: o, memory: raft.NewMemoryStorage(), state: newState(), conf: &raftpb.ConfState{},
 		calls: make(chan func(), 256), stopped: make(chan struct{}), started: time.Now(),
-		serial:  rand.Uint64(),
+		serial:    rand.Uint64(),
 		elections: []election{}, waiting: map[uint64]*request{}, reads: map[uint64]*request{},
 	}
 	d, snapshot, isUsed, err := openDisk(o, n.memory)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", o.data, err)
 	}
 	n.disk = d
 	if snapshot != nil {
 		if err := n.restore(snapshot); err != nil {
 			return nil, err
+		}
+	}
+	if o.forceNewCluster {
+		if err := n.forceNewCluster(isUsed); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.data, err)
 		}
 	}
 	config := &raft.Config{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"encoding/binary"
 	"io"
 	"log"
@@ -126,6 +127,9 @@ func (p *peers) introduce(r *http.Request, to uint64) {
 	r.Header.Set("Raft-From", strconv.FormatUint(o.id, 10))
 	r.Header.Set("Raft-To", strconv.FormatUint(to, 10))
 	r.Header.Set("Raft-Url", p.own)
+	if o.secret != "" {
+		r.Header.Set("Raft-Secret", o.secret)
+	}
 }
 
 func (p *peers) post(address string, to uint64, frames []byte) bool {
@@ -179,7 +183,10 @@ func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	to, toErr := strconv.ParseUint(r.Header.Get("Raft-To"), 10, 63)
 	address := r.Header.Get("Raft-Url")
 	asksStatus := r.URL.Path == "/status"
+	given := r.Header.Get("Raft-Secret")
 	switch {
+	case o.secret != "" && subtle.ConstantTimeCompare([]byte(given), []byte(o.secret)) == 0:
+		fail(w, http.StatusForbidden, "the cluster's secret is missing or wrong")
 	case r.URL.Path != "/raft" && !asksStatus:
 		fail(w, http.StatusNotFound, "no such path")
 	case asksStatus && r.Method != http.MethodGet:
