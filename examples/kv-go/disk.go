@@ -64,9 +64,14 @@ func openDisk(o *options, ms *raft.MemoryStorage) (*disk, *raftpb.Snapshot, bool
 		return nil, nil, false, err
 	}
 	var whose identity
-	if json.Unmarshal(metadata, &whose) != nil || whose != (identity{o.id, o.clusterID}) {
-		return nil, nil, false, fmt.Errorf("%w: it belongs to node %d of cluster %q",
-			errRefusedData, whose.ID, whose.Cluster)
+	switch {
+	case json.Unmarshal(metadata, &whose) != nil:
+		return nil, nil, false, errors.New("the log does not say whose it is")
+	case whose.Cluster != o.clusterID:
+		return nil, nil, false, fmt.Errorf("%w: it belongs to cluster '%s'", errRefusedData,
+			whose.Cluster)
+	case whose.ID != o.id:
+		return nil, nil, false, fmt.Errorf("%w: it belongs to node %d", errRefusedData, whose.ID)
 	}
 	if hard != nil {
 		err = ms.SetHardState(hard)

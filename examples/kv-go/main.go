@@ -196,12 +196,9 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	own := n.state.members[o.id].url
-	if own == "" {
-		own = o.cluster[o.id]
-	}
-	if own == "" {
-		return errors.New("--cluster does not name this node's peer URL")
+	own, err := n.ownURL()
+	if err != nil {
+		return err
 	}
 	n.peers = newPeers(n, own)
 	failed := make(chan error, 3)

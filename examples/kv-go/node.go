@@ -14,7 +14,6 @@ import (
 
 	"github.com/raftcore/raftcore/bindings/go"
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 )
 
 // node is a member: a RawNode, what it replicates, and who waits for it. One goroutine owns all of
@@ -92,9 +91,6 @@ func (n *node) logger() raft.Logger {
 
 func (n *node) bootstrap() error {
 	var founders []raft.Peer
-	if n.options.cluster[n.options.id] == "" {
-		return fmt.Errorf("%w: --cluster does not name this node", errUsage)
-	}
 	for _, id := range slices.Sorted(maps.Keys(n.options.cluster)) {
 		context := (&change{url: n.options.cluster[id]}).encode()
 		founders = append(founders, raft.Peer{ID: id, Context: context})
@@ -231,18 +227,8 @@ func (n *node) apply(e *raftpb.Entry) bool {
 }
 
 func (n *node) applyChange(e *raftpb.Entry) {
-	var v2 raftpb.ConfChangeV2
-	var context []byte
-	if e.GetType() == raftpb.EntryConfChange {
-		var v1 raftpb.ConfChange
-		if proto.Unmarshal(e.GetData(), &v1) != nil {
-			return
-		}
-		context = v1.Context
-		v2.Changes = v1.AsV2().Changes
-	} else if proto.Unmarshal(e.GetData(), &v2) == nil {
-		context = v2.Context
-	} else {
+	context, v2 := changeOf(e)
+	if v2 == nil {
 		return
 	}
 	var ids []uint64
@@ -254,7 +240,7 @@ func (n *node) applyChange(e *raftpb.Entry) {
 			step.NodeId = new(uint64)
 		}
 	}
-	n.conf = n.raw.ApplyConfChange(&v2)
+	n.conf = n.raw.ApplyConfChange(v2)
 	c := decodeChange(context)
 	for _, id := range ids {
 		n.followChange(id, c.url)

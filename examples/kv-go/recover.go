@@ -30,7 +30,7 @@ func (n *node) forceNewCluster(isUsed bool) error {
 	if err != nil {
 		return err
 	}
-	others, err := n.others(last)
+	others, err := n.others()
 	if err != nil || len(others) == 0 {
 		return err
 	}
@@ -63,25 +63,20 @@ func (n *node) forceNewCluster(isUsed bool) error {
 }
 
 // others is who is a member besides this node, or becomes one by what is in the log.
-func (n *node) others(last uint64) ([]uint64, error) {
+func (n *node) others() ([]uint64, error) {
 	ids := map[uint64]bool{}
 	for id, m := range n.state.members {
 		if !m.removed {
 			ids[id] = true
 		}
 	}
-	first, err := n.memory.FirstIndex()
+	entries, err := n.logged()
 	if err != nil {
 		return nil, err
 	}
-	var entries []*raftpb.Entry
-	if first <= last {
-		if entries, err = n.memory.Entries(first, last+1, 1<<62); err != nil {
-			return nil, err
-		}
-	}
 	for _, e := range entries {
-		for _, step := range stepsOf(e) {
+		_, change := changeOf(e)
+		for _, step := range change.GetChanges() {
 			if step.GetType() != raftpb.ConfChangeRemoveNode {
 				ids[step.GetNodeId()] = true
 			} else if delete(ids, step.GetNodeId()); step.GetNodeId() == n.options.id {
@@ -92,16 +87,4 @@ func (n *node) others(last uint64) ([]uint64, error) {
 	}
 	delete(ids, n.options.id)
 	return slices.Sorted(maps.Keys(ids)), nil
-}
-
-// stepsOf is what a change of members does, or nothing.
-func stepsOf(e *raftpb.Entry) []*raftpb.ConfChangeSingle {
-	v1, v2 := new(raftpb.ConfChange), new(raftpb.ConfChangeV2)
-	switch {
-	case e.GetType() == raftpb.EntryConfChange && proto.Unmarshal(e.GetData(), v1) == nil:
-		return v1.AsV2().Changes
-	case e.GetType() == raftpb.EntryConfChangeV2 && proto.Unmarshal(e.GetData(), v2) == nil:
-		return v2.Changes
-	}
-	return nil
 }

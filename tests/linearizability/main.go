@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	foundPatience  = 20 * time.Second // for the first leader
-	settlePatience = 40 * time.Second // for all to be well after the last fault
+	foundPatience  = 60 * time.Second // for the first leader
+	settlePatience = 60 * time.Second // for all to be well after the last fault
 )
 
 // plan is the command line.
