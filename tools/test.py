@@ -72,8 +72,7 @@ PARTS = [
     ("service", 20, ["make kv-c", f"KV_BINARY=$PWD/{KV_C} python3 tests/demo/bad_input.py"], None),
     ("page", 20, ["make kv-c kv-go", "tools/python-env", "tests/page/run"], None),
     ("demo", 20, ["make demo"], None),
-    ("kv-python", 20, ["tools/python-env", f"KV_BINARY='{KV_PYTHON}' {BAD_INPUT} Clients Peers "
-                   "Patience"], None),
+    ("kv-python", 20, ["tools/python-env", f"KV_BINARY='{KV_PYTHON}' {BAD_INPUT}"], None),
     ("kills", 20, ["make kv-c kv-go", "tools/python-env",
                    f"python3 examples/demo/demo.py --binary {KV_C} --binary {KV_GO} "
                    f"--binary '{KV_PYTHON}' --kills 5"], None),

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import re
 import signal
 import sqlite3
 import sys
@@ -39,6 +40,18 @@ def name(text: str) -> str:
     return text
 
 
+def secret(path: str) -> str:
+    """White space at its end is not a part of it: an editor may leave a line's end there."""
+    try:
+        with open(path, encoding="ascii") as file:
+            text = file.read().rstrip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not re.fullmatch("[!-~]{1,256}", text):
+        raise argparse.ArgumentTypeError(f"{path!r} does not hold 1 to 256 visible characters")
+    return text
+
+
 def number(least: int, most: int):
     def parse(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
@@ -64,6 +77,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", required=True, help="this node's directory; made if it is not there")
     add("--join", action="store_true", help="wait for a running cluster to which it was added")
     add("--cluster-id", type=name, default="kv", help="nodes of others are refused")
+    add("--secret-file", type=secret, dest="secret", help="a secret that all nodes must bear")
+    add(
+        "--force-new-cluster",
+        action="store_true",
+        help="the quorum is lost for ever: go on alone, with what is here",
+    )
     add("--tick-ms", type=number(1, 60_000), default=100)
     add("--timeout-ms", type=number(1, 3_600_000), default=5_000)
     add("--snapshot-entries", type=number(1, 2**32 - 1), default=10_000)
@@ -71,12 +90,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--max-key", type=number(1, 2**16 - 1), default=1_024)
     add("--max-value", type=number(0, 1 << 30), default=1 << 20)
     add("--max-pending", type=number(1, 2**32 - 1), default=4_096)
+    add("--max-gap", type=number(0, 2**32 - 1), default=5_000)
     add("--max-peer-body", type=number(1 << 16, 2**31 - 1), default=256 << 20)
     add("--peer-queue", type=number(1, 2**31 - 1), default=16 << 20)
     add("--verbose", action="store_true", help="log what the library does")
     options = parser.parse_args()
     if options.max_value + options.max_key + 1_024 > options.max_peer_body:
         parser.error("--max-peer-body must leave room for a value")
+    if options.join and options.force_new_cluster:
+        parser.error("--join and --force-new-cluster exclude each other")
     return options
 
 

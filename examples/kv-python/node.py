@@ -14,6 +14,7 @@ import raftcore
 from codec import NODE_ID_MAX, Change, Malformed, State, Write
 from peers import Peers
 from raftcore import ConfChange, ConfChangeKind, ConfChangeSingle, ConfChangeV2, Role
+from recover import force_new_cluster
 from store import Applied, NotOurs, Store
 
 log = logging.getLogger("kv-python")
@@ -73,8 +74,11 @@ class Node:
 
     def __init__(self, options, store: Store) -> None:
         self.options, self.store = options, store
+        if options.force_new_cluster:
+            force_new_cluster(store, options.id)
         self.members = store.members()
         self.memory, self.conf_state, self.applied = store.load()
+        self.committed = self.memory.initial_state()[0].commit
         self.own_url = self.find_own_url()
         config = raftcore.Config(
             id=options.id,
@@ -203,6 +207,8 @@ class Node:
         pending = len(self.waiting) + len(self.reads.waiting) + len(self.reads.confirmed)
         if pending >= self.options.max_pending:
             raise Refused(503, "too many requests are waiting")
+        if self.committed > self.applied + self.options.max_gap:
+            raise Refused(503, "too many entries are committed and not applied yet")
 
     def new_serial(self) -> int:
         self.next_serial = (self.next_serial + 1) % 2**64
@@ -283,6 +289,8 @@ class Node:
         """Send, commit, send, answer, advance: the order that Ready gives."""
         if ready.soft_state is not None:
             self.note_role(ready.soft_state)
+        if ready.hard_state is not None:
+            self.committed = ready.hard_state.commit
         self.peers.send(ready.messages)
         applied, changes = self.apply_members(ready)
         await self.commit(ready, applied)

@@ -111,12 +111,15 @@ class Peers:
 
     def introduction(self, to: int) -> dict[str, str]:
         """The headers by which another node knows who asks and whom."""
-        return {
+        headers = {
             "Raft-Cluster": self.options.cluster_id,
             "Raft-From": str(self.options.id),
             "Raft-To": str(to),
             "Raft-Url": self.node.own_url,
         }
+        if self.options.secret:
+            headers["Raft-Secret"] = self.options.secret
+        return headers
 
     async def ask_status(self, node: int, url: str) -> bytes:
         """A member's status, as it sends it."""

@@ -7,22 +7,35 @@ a value happens on a connection of its own, which sees what was committed last.
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import raftcore
 from codec import DELETE, PUT, Malformed, State, Write
+from whole import check_log, check_rows, crc32
 
 # A request id is remembered for so many log indexes after the one that applied it.
 REMEMBERED = 65_536
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER, kind INTEGER, data BLOB);
-CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, removed INTEGER, url TEXT);
-CREATE TABLE IF NOT EXISTS seen (request_id BLOB PRIMARY KEY, idx INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value,
+  crc INTEGER, CHECK (crc = crc32(name, value))) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER, kind INTEGER, data BLOB,
+  crc INTEGER, CHECK (crc = crc32(idx, term, kind, data)));
+CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, removed INTEGER, url TEXT,
+  crc INTEGER, CHECK (crc = crc32(id, removed, url)));
+CREATE TABLE IF NOT EXISTS seen (request_id BLOB PRIMARY KEY, idx INTEGER,
+  crc INTEGER, CHECK (crc = crc32(request_id, idx))) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS seen_by_index ON seen (idx);
-CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB,
+  crc INTEGER, CHECK (crc = crc32(key, value))) WITHOUT ROWID;
 """
+SET = "INSERT OR REPLACE INTO meta VALUES (?1, ?2, crc32(?1, ?2))"
+APPEND = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, crc32(?1, ?2, ?3, ?4))"
+SET_MEMBER = "INSERT OR REPLACE INTO members VALUES (?1, ?2, ?3, crc32(?1, ?2, ?3))"
+REMEMBER = "INSERT INTO seen VALUES (?1, ?2, crc32(?1, ?2))"
+PUT_PAIR = "INSERT OR REPLACE INTO kv VALUES (?1, ?2, crc32(?1, ?2))"
 
 Members = dict[int, tuple[bool, str]]
 
@@ -53,10 +66,13 @@ class Store:
         except BlockingIOError as error:
             raise NotOurs("it is in use by another process") from error
         path = os.path.join(directory, "kv.sqlite")
+        check_log(path)
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.db.create_function("crc32", -1, crc32, deterministic=True)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.executescript(SCHEMA)
+        check_rows(self.db)
         self.reader = sqlite3.connect(path, isolation_level=None)
         self.node = node
         for name, own, what in (
@@ -79,7 +95,7 @@ class Store:
         return default if row is None else row[0]
 
     def set(self, name, value) -> None:
-        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        self.db.execute(SET, (name, value))
 
     def members(self) -> Members:
         rows = self.db.execute("SELECT id, removed, url FROM members")
@@ -96,15 +112,24 @@ class Store:
         if cut:
             term = self.meta("cut_term", 0)
             memory.apply_snapshot(raftcore.Snapshot(cut, term, conf_state, dump))
-        rows = self.db.execute("SELECT term, idx, data, kind FROM log ORDER BY idx")
-        memory.append(
-            raftcore.Entry(term, index, data, raftcore.EntryKind(kind))
-            for term, index, data, kind in rows
-        )
+        memory.append(self.log())
         memory.set_hard_state(hard_state)
         if applied > cut:
             memory.create_snapshot(applied, dump, conf_state)
         return memory, conf_state, applied
+
+    def log(self) -> list[raftcore.Entry]:
+        rows = self.db.execute("SELECT term, idx, data, kind FROM log ORDER BY idx")
+        return [
+            raftcore.Entry(term, index, data, raftcore.EntryKind(kind))
+            for term, index, data, kind in rows
+        ]
+
+    def append_by_force(self, rows: list, hard_state: raftcore.HardState) -> None:
+        """At the end of the log, and committed by this hard state."""
+        with self.transaction():
+            self.db.executemany(APPEND, rows)
+            self.set("hard_state", hard_state.encode())
 
     def dump(self) -> bytes:
         """The whole replicated state."""
@@ -131,8 +156,7 @@ class Store:
     def commit(self, ready: raftcore.Ready, applied: Applied) -> None:
         """One Ready, one transaction; its COMMIT is the sync."""
         applied.answers.clear()
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
+        with self.transaction():
             self.write_log(ready)
             for index, _, kind, data in applied.committed.rows():
                 if kind == raftcore.EntryKind.NORMAL and data:
@@ -141,9 +165,16 @@ class Store:
                 self.set("applied", applied.committed.last.index)
             if applied.members is not None:
                 rows = [(m, removed, url) for m, (removed, url) in applied.members.items()]
-                self.db.executemany("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", rows)
+                self.db.executemany(SET_MEMBER, rows)
             if applied.conf_state is not None:
                 self.set("conf_state", applied.conf_state.encode())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; its COMMIT is the sync."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:
@@ -156,7 +187,7 @@ class Store:
         if ready.entries:
             rows = ready.entries.rows()
             self.db.execute("DELETE FROM log WHERE idx >= ?", (rows[0][0],))
-            self.db.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", rows)
+            self.db.executemany(APPEND, rows)
         if ready.hard_state is not None:
             self.set("hard_state", ready.hard_state.encode())
 
@@ -164,9 +195,9 @@ class Store:
         state = State.decode(snapshot.data)
         for table in ("log", "members", "seen", "kv"):
             self.db.execute(f"DELETE FROM {table}")
-        self.db.executemany("INSERT INTO members VALUES (?, ?, ?)", state.members)
-        self.db.executemany("INSERT INTO seen (idx, request_id) VALUES (?, ?)", state.request_ids)
-        self.db.executemany("INSERT INTO kv VALUES (?, ?)", state.pairs)
+        self.db.executemany(SET_MEMBER, state.members)
+        self.db.executemany(REMEMBER, [(id_, index) for index, id_ in state.request_ids])
+        self.db.executemany(PUT_PAIR, state.pairs)
         self.set("cut", snapshot.index)
         self.set("cut_term", snapshot.term)
         self.set("applied", snapshot.index)
@@ -185,10 +216,9 @@ class Store:
             if row is not None:
                 done_at = row[0]
             else:
-                self.db.execute("INSERT INTO seen VALUES (?, ?)", (write.request_id, index))
+                self.db.execute(REMEMBER, (write.request_id, index))
         if done_at == index and write.operation == PUT:
-            pair = (write.key, write.value)
-            self.db.execute("INSERT OR REPLACE INTO kv VALUES (?, ?)", pair)
+            self.db.execute(PUT_PAIR, (write.key, write.value))
         elif done_at == index and write.operation == DELETE:
             self.db.execute("DELETE FROM kv WHERE key = ?", (write.key,))
         if write.origin == self.node:
@@ -196,13 +226,7 @@ class Store:
 
     def cut(self, index: int, term: int) -> None:
         """Drop the log up to this index."""
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
+        with self.transaction():
             self.db.execute("DELETE FROM log WHERE idx <= ?", (index,))
             self.set("cut", index)
             self.set("cut_term", term)
-            self.db.execute("COMMIT")
-        except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
-            raise

@@ -1,5 +1,6 @@
 """HTTP: the clients' API, and POST /raft for the peers. What each status means: ../PROTOCOL.md."""
 
+import hmac
 import json
 import re
 import time
@@ -267,6 +268,10 @@ class Web:
     # Peers.
 
     async def on_peer(self, request: web.Request) -> web.Response:
+        secret = self.options.secret
+        given = request.headers.get("Raft-Secret", "").encode("utf-8", "surrogateescape")
+        if secret and not hmac.compare_digest(given, secret.encode()):
+            raise Answer(403, "the cluster's secret is missing or wrong")
         if request.path == "/status":
             if request.method != "GET":
                 raise Answer(405, "the status can only be read", Allow="GET")
