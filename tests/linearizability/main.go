@@ -26,7 +26,7 @@ type plan struct {
 	commands  [][]string
 	shim      string
 	directory string
-	schedule  string
+	schedule  *schedule // instead of drawing
 	seed      uint64
 	nodes     int
 	keys      int
@@ -41,7 +41,7 @@ func parse() (*plan, error) {
 	flag.StringVar(&nodes, "nodes", "", "how the nodes are started, in turn: COMMAND,COMMAND,...")
 	flag.StringVar(&p.shim, "shim", "", "the library that lets disks fail")
 	flag.StringVar(&p.directory, "dir", "", "where everything is written")
-	flag.StringVar(&p.schedule, "schedule", "", "play this file, once")
+	file := flag.String("schedule", "", "play this file, once")
 	flag.Uint64Var(&p.seed, "seed", 0, "of the first round; 0 draws one")
 	flag.IntVar(&p.nodes, "size", 0, "how many nodes; 0: 3 and 5 in turn")
 	flag.IntVar(&p.keys, "keys", 4, "how many keys are in use at a time")
@@ -57,6 +57,13 @@ func parse() (*plan, error) {
 	}
 	if p.seed == 0 {
 		p.seed = uint64(time.Now().Unix())
+	}
+	if *file != "" {
+		var err error
+		if p.schedule, err = readSchedule(*file); err != nil {
+			return nil, err
+		}
+		p.seed, p.seconds = p.schedule.seed, 0
 	}
 	return p, nil
 }
@@ -139,13 +146,8 @@ func play(p *plan) bool {
 			size = 3 + 2*(rounds%2)
 		}
 		s := draw(seed, size, int(p.length.Milliseconds()))
-		if p.schedule != "" {
-			var err error
-			if s, err = readSchedule(p.schedule); err != nil {
-				fmt.Fprintln(os.Stderr, "linearizability:", err)
-				return false
-			}
-			p.seconds = 0
+		if p.schedule != nil {
+			s = p.schedule
 		}
 		r := round(p, s)
 		fmt.Printf("seed %d, %d nodes: %d operations, %s\n", s.seed, s.size, r.tally.operations(),
