@@ -11,7 +11,7 @@ use raftcore::{
     StorageError, Term,
 };
 
-use crate::Forged;
+use crate::{Forged, oracle};
 
 /// What the storage says instead of the truth.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -185,7 +185,7 @@ fn act(node: &mut Node<Liar>, step: &Step) {
         }
         Step::Tick(times) => (0..times % 8).try_for_each(|_| node.tick()),
         Step::Campaign => node.campaign(),
-        Step::Take(forged) => node.step_encoded(prost::Message::encode_to_vec(&forged.flat(1))),
+        Step::Take(forged) => node.step_encoded(oracle::encode(&forged.flat(1))),
         Step::Votes => (2..=3).try_for_each(|from| {
             let flat = wire::schema::Message {
                 kind: 6,
@@ -194,7 +194,7 @@ fn act(node: &mut Node<Liar>, step: &Step) {
                 term: node.status().hard_state.term.0,
                 ..Default::default()
             };
-            node.step_encoded(prost::Message::encode_to_vec(&flat))
+            node.step_encoded(oracle::encode(&flat))
         }),
         Step::Propose(bytes) => node.propose(vec![*bytes; 3]).map(drop),
         Step::Read => node.read_index("r"),

@@ -8,15 +8,17 @@
 
 pub mod changes;
 pub mod liar;
+#[path = "../../raft-core/src/wire/tests/oracle.rs"]
+mod oracle;
 pub mod pair;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use raftcore::wire::{self, schema};
 use raftcore::{
-    AnyConfChange, ConfChangeKind, ConfChangeSingle, ConfChangeV2, ConfState, Config, Error, Index,
-    LocalResponse, MemoryStorage, Message, Node, NodeId, ReadOnly, Refusal, Reply, SnapshotStatus,
-    Storage, Transition,
+    AnyConfChange, ConfChangeKind, ConfChangeSingle, ConfChangeV2, ConfState, Config, Entry, Error,
+    Index, LocalResponse, MemoryStorage, Message, Node, NodeId, ReadOnly, Refusal, Reply, Snapshot,
+    SnapshotStatus, Storage, Transition,
 };
 
 const NODES: u64 = 3;
@@ -277,7 +279,7 @@ impl Group {
     }
 
     fn step_flat(&mut self, node: usize, flat: &schema::Message) {
-        self.step_raw(node, prost::Message::encode_to_vec(flat).into());
+        self.step_raw(node, oracle::encode(flat).into());
     }
 
     fn call(&mut self, action: &Action) {
@@ -467,8 +469,13 @@ impl Forged {
     }
 }
 
-/// Every decoder takes the bytes, and what it believes can be written and described again.
+/// Every decoder takes the bytes, and what it believes can be written and described again. A
+/// library for protobuf finds the same message, entry and snapshot in them.
 pub fn decode_everything(bytes: &Bytes) {
+    compare::<oracle::PeerMessage, schema::Message, Message>(bytes, wire::decode(bytes.clone()));
+    compare::<oracle::Entry, schema::Entry, Entry>(bytes, wire::decode_entry(bytes.clone()));
+    let snapshot = wire::decode_snapshot(bytes.clone());
+    compare::<oracle::Snapshot, schema::Snapshot, Snapshot>(bytes, snapshot);
     if let Ok(message) = wire::decode(bytes.clone()) {
         let again = wire::decode(wire::encode(&message));
         assert_eq!(again, Ok(message.clone()), "a message changed on its way");
@@ -485,6 +492,17 @@ pub fn decode_everything(bytes: &Bytes) {
     if let Ok(state) = wire::decode_conf_state(bytes.clone()) {
         let _ = raftcore::Membership::from_conf_state(&state);
     }
+}
+
+/// The same value, or a refusal by both.
+fn compare<O, F, T>(bytes: &Bytes, ours: Result<T, impl std::fmt::Debug>)
+where
+    O: prost::Message + Default,
+    F: From<O>,
+    T: TryFrom<F> + PartialEq + std::fmt::Debug,
+{
+    let theirs = O::decode(bytes.clone()).ok().and_then(|flat| T::try_from(flat.into()).ok());
+    assert_eq!(ours.ok(), theirs, "by the library on the right");
 }
 
 pub(crate) fn conf_change(transition: u8, steps: &[(u8, u8)]) -> ConfChangeV2 {

@@ -8,8 +8,6 @@
 
 use std::fmt::{self, Write};
 
-use prost::Message as _;
-
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::ids::NodeId;
 use crate::membership::{
@@ -17,7 +15,7 @@ use crate::membership::{
 };
 use crate::message::MessageKind;
 use crate::state::{ConfState, HardState, ReadState, RoleKind, Snapshot, SoftState};
-use crate::wire::schema;
+use crate::wire::{self, schema};
 
 /// A message, for example `1->2 MsgApp Term:1 Log:1/3 Commit:3 Entries:[1/4 EntryNormal "x"]`.
 /// Responses of a storage message follow on lines of their own, indented by two spaces.
@@ -298,12 +296,12 @@ fn write_entry(out: &mut String, e: &schema::Entry) -> fmt::Result {
         }
         CONF_CHANGE => {
             out.push_str("EntryConfChange");
-            let change = schema::ConfChange::decode(e.data.clone());
+            let change = wire::read_conf_change(&e.data);
             write_carried_changes(out, change.map(|change| vec![(change.kind, change.node_id)]))
         }
         CONF_CHANGE_V2 => {
             out.push_str("EntryConfChangeV2");
-            let change = schema::ConfChangeV2::decode(e.data.clone());
+            let change = wire::read_conf_change_v2(&e.data);
             write_carried_changes(
                 out,
                 change.map(|change| change.changes.iter().map(|c| (c.kind, c.node_id)).collect()),
@@ -316,7 +314,7 @@ fn write_entry(out: &mut String, e: &schema::Entry) -> fmt::Result {
 /// What follows the kind of an entry: nothing, not even a space, if the change has no steps.
 fn write_carried_changes(
     out: &mut String,
-    steps: Result<Vec<(i32, u64)>, prost::DecodeError>,
+    steps: Result<Vec<(i32, u64)>, wire::Flaw>,
 ) -> fmt::Result {
     match steps {
         Ok(steps) if steps.is_empty() => Ok(()),

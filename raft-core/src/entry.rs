@@ -65,11 +65,12 @@ impl Entry {
         let data = if self.data.is_empty() {
             0
         } else {
-            field_bytes(self.payload_bytes()).saturating_add(self.payload_bytes())
+            field_bytes(self.payload_bytes()).wrapping_add(self.payload_bytes())
         };
-        data.saturating_add(kind)
-            .saturating_add(number_bytes(self.term.0))
-            .saturating_add(number_bytes(self.index.0))
+        // Nothing in memory is so long that this would wrap.
+        data.wrapping_add(kind)
+            .wrapping_add(number_bytes(self.term.0))
+            .wrapping_add(number_bytes(self.index.0))
     }
 }
 
@@ -79,14 +80,15 @@ const fn number_bytes(n: u64) -> u64 {
 }
 
 /// A tag of one byte and a varint.
-const fn field_bytes(n: u64) -> u64 {
-    varint_bytes(n).saturating_add(1)
+pub(crate) const fn field_bytes(n: u64) -> u64 {
+    varint_bytes(n).wrapping_add(1)
 }
 
-/// The length of a protobuf varint: a byte for every seven bits, one for zero.
+/// The length of a protobuf varint: a byte for every seven bits, one for zero. A division by seven
+/// that is exact for up to 64 bits, without dividing.
 const fn varint_bytes(n: u64) -> u64 {
-    let bits = 64u32.saturating_sub((n | 1).leading_zeros());
-    bits.div_ceil(7) as u64
+    let highest = 63u32.wrapping_sub((n | 1).leading_zeros());
+    highest.wrapping_mul(9).wrapping_add(73).wrapping_shr(6) as u64
 }
 
 /// A list of entries in shared, immutable blocks. Cloning it or cutting a part out of it counts

@@ -1,18 +1,20 @@
 //! From values to bytes.
 //!
 //! Most of what a node does is replicate and confirm, so a message is written straight from its
-//! typed form: no flat copy is built, no payload is cloned, and the buffer is allocated once. The
-//! flat form comes from the same outline of fields, so that the two cannot drift apart. Fields are
-//! written in the order of their numbers, and zeros not at all: one value has one encoding.
+//! typed form: no flat copy is built, no payload is cloned, and the buffer is allocated once, in
+//! the size it needs. What is short is gathered on the stack; payloads are copied once, to where
+//! they belong. The flat form comes from the same outline of fields, so that the two cannot drift
+//! apart. Fields are written in the order of their numbers, and zeros not at all: one value has
+//! one encoding.
 //!
 //! Nothing can fail here: every typed value has an encoding. Whether a transport takes one so
 //! long is its own question.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use bytes::{Bytes, BytesMut};
 
-use super::{TRANSFER_CONTEXT, schema};
-use crate::entry::{Entries, Entry, EntryKind};
+use super::put::{Put, Short};
+use super::{TRANSFER_CONTEXT, schema, stored};
+use crate::entry::{Entries, Entry, EntryKind, field_bytes};
 use crate::ids::{NodeId, Position};
 use crate::membership::{AnyConfChange, ConfChange, ConfChangeSingle, ConfChangeV2};
 use crate::message::{Body, Message, MessageKind};
@@ -21,8 +23,12 @@ use crate::state::{ConfState, HardState, Snapshot};
 /// Encodes a message.
 #[must_use]
 pub fn encode(message: &Message) -> Bytes {
-    let mut out = BytesMut::new();
-    encode_into(message, &mut out);
+    let outline = Outline::of(message);
+    let mut room = [0; SHORT_ROOM];
+    let mut short = Short::new(&mut room);
+    let before = outline.put_short_fields(&mut short);
+    let mut out = BytesMut::with_capacity(outline.encoded_len(&short));
+    outline.write(&short, before, &mut out);
     out.freeze()
 }
 
@@ -30,40 +36,55 @@ pub fn encode(message: &Message) -> Bytes {
 /// writes first (see [`encoded_len`]). The buffer grows by what is needed, at most once.
 pub fn encode_into(message: &Message, out: &mut BytesMut) {
     let outline = Outline::of(message);
-    out.reserve(outline.encoded_len());
-    outline.write(out);
+    let mut room = [0; SHORT_ROOM];
+    let mut short = Short::new(&mut room);
+    let before = outline.put_short_fields(&mut short);
+    out.reserve(outline.encoded_len(&short));
+    outline.write(&short, before, out);
 }
 
 /// The length of a message's encoding in bytes.
 #[must_use]
 pub fn encoded_len(message: &Message) -> usize {
-    Outline::of(message).encoded_len()
+    let outline = Outline::of(message);
+    let mut room = [0; SHORT_ROOM];
+    let mut short = Short::new(&mut room);
+    outline.put_short_fields(&mut short);
+    outline.encoded_len(&short)
 }
 
 /// Encodes an entry.
 #[must_use]
 pub fn encode_entry(entry: &Entry) -> Bytes {
     let mut out = BytesMut::with_capacity(entry_len(entry));
-    write_entry(entry, &mut out);
+    write_short(&mut out, |short| put_entry(entry, short));
+    out.extend_from_slice(&entry.data);
     out.freeze()
 }
 
 /// Encodes a snapshot.
 #[must_use]
 pub fn encode_snapshot(snapshot: &Snapshot) -> Bytes {
-    flat_bytes(&schema::Snapshot::from(snapshot))
+    let mut out = BytesMut::with_capacity(snapshot_len(snapshot));
+    write_snapshot(snapshot, &mut out);
+    out.freeze()
 }
 
 /// Encodes a hard state. An empty one is no bytes.
 #[must_use]
 pub fn encode_hard_state(state: &HardState) -> Bytes {
-    flat_bytes(&schema::HardState::from(state))
+    let mut room = [0; ENTRY_ROOM];
+    let mut short = Short::new(&mut room);
+    short.number(1, state.term.0);
+    short.number(2, NodeId::or_zero(state.vote));
+    short.number(3, state.commit.0);
+    Bytes::copy_from_slice(short.bytes())
 }
 
 /// Encodes a membership.
 #[must_use]
 pub fn encode_conf_state(state: &ConfState) -> Bytes {
-    flat_bytes(&schema::ConfState::from(state))
+    stored::conf_state(state).into()
 }
 
 /// Encodes a membership change: the kind and the data of the entry that is to carry it. The order
@@ -71,18 +92,22 @@ pub fn encode_conf_state(state: &ConfState) -> Bytes {
 #[must_use]
 pub fn encode_conf_change(change: &AnyConfChange) -> (EntryKind, Bytes) {
     match change {
-        AnyConfChange::One(change) => {
-            (EntryKind::ConfChange, flat_bytes(&schema::ConfChange::from(change)))
-        }
+        AnyConfChange::One(change) => (EntryKind::ConfChange, stored::conf_change(change).into()),
         AnyConfChange::Many(change) => {
-            (EntryKind::ConfChangeV2, flat_bytes(&schema::ConfChangeV2::from(change)))
+            (EntryKind::ConfChangeV2, stored::conf_change_v2(change).into())
         }
     }
 }
 
-fn flat_bytes(flat: &impl prost::Message) -> Bytes {
-    flat.encode_to_vec().into()
-}
+/// All short fields of a message are shorter: eight numbers of at most eleven bytes with their
+/// keys, a truth value and a length. At the end there is room for a whole word.
+const SHORT_ROOM: usize = 112;
+
+/// The same for an entry: three numbers and two lengths. A hard state has three numbers.
+const ENTRY_ROOM: usize = 64;
+
+type ShortFields<'a> = Short<'a, SHORT_ROOM>;
+type EntryFields<'a> = Short<'a, ENTRY_ROOM>;
 
 static NOTHING: Bytes = Bytes::new();
 static TRANSFER: Bytes = Bytes::from_static(TRANSFER_CONTEXT);
@@ -98,8 +123,7 @@ struct Outline<'a> {
     index: u64,
     entries: Carried<'a>,
     commit: u64,
-    /// Flat already: a snapshot is rare, and its membership is small beside its data.
-    snapshot: Option<schema::Snapshot>,
+    snapshot: Option<&'a Snapshot>,
     reject: bool,
     reject_hint: u64,
     context: &'a Bytes,
@@ -156,9 +180,7 @@ impl<'a> Outline<'a> {
             Body::VoteResponse(response) | Body::PreVoteResponse(response) => {
                 self.reject = response.rejected;
             }
-            Body::Snapshot(snapshot) => {
-                self.snapshot = Some(schema::Snapshot::from(&**snapshot));
-            }
+            Body::Snapshot(snapshot) => self.snapshot = Some(snapshot),
             Body::Heartbeat(heartbeat) => {
                 self.commit = heartbeat.commit.0;
                 self.context = &heartbeat.context;
@@ -178,42 +200,83 @@ impl<'a> Outline<'a> {
         self.index = position.index.0;
     }
 
-    fn encoded_len(&self) -> usize {
-        let mut length = Length(0);
-        self.write(&mut length);
-        length.0
+    /// All fields but the entries and the snapshot. Returns how many bytes go before those. The
+    /// context itself is last of all, so that its length is among these.
+    #[inline]
+    fn put_short_fields(&self, out: &mut ShortFields<'_>) -> usize {
+        self.put_envelope(out);
+        out.number(5, self.log_term);
+        out.number(6, self.index);
+        let before = out.len();
+        out.number(8, self.commit);
+        out.number(10, self.reject.into());
+        out.number(11, self.reject_hint);
+        out.data_header(12, self.context.len());
+        before
     }
 
-    fn write(&self, out: &mut impl Sink) {
-        out.number(1, self.kind as u64);
+    /// Kind, receiver, sender and term: nearly always numbers of one byte each.
+    #[inline]
+    fn put_envelope(&self, out: &mut ShortFields<'_>) {
+        let kind = self.kind as u64;
+        if kind | self.to | self.from | self.term < 0x80 {
+            let [kind, to, from, term] =
+                [(kind, 8), (self.to, 24), (self.from, 40), (self.term, 56)]
+                    .map(|(number, shift)| number.wrapping_shl(shift));
+            let len = if term == 0 { 6 } else { 8 };
+            out.word(0x0020_0018_0010_0008 | kind | to | from | term, len);
+            return;
+        }
+        out.number(1, kind);
         out.number(2, self.to);
         out.number(3, self.from);
         out.number(4, self.term);
-        out.number(5, self.log_term);
-        out.number(6, self.index);
+    }
+
+    #[inline]
+    fn encoded_len(&self, short: &ShortFields<'_>) -> usize {
+        let entries = match self.entries {
+            Carried::Nothing => 0,
+            Carried::Entries(entries) => entries_len(entries),
+            Carried::ReadContext(context) => block_len(data_len(context)),
+        };
+        let snapshot = self.snapshot.map_or(0, |snapshot| block_len(snapshot_len(snapshot)));
+        let long = entries.wrapping_add(snapshot).wrapping_add(self.context.len());
+        short.len().wrapping_add(long)
+    }
+
+    #[inline]
+    fn write(&self, short: &ShortFields<'_>, before: usize, out: &mut BytesMut) {
+        if matches!(self.entries, Carried::Nothing) && self.snapshot.is_none() {
+            out.extend_from_slice(short.bytes());
+        } else {
+            let (before, after) = short.bytes().split_at_checked(before).unwrap_or_default();
+            out.extend_from_slice(before);
+            self.write_long_fields(out);
+            out.extend_from_slice(after);
+        }
+        if !self.context.is_empty() {
+            out.extend_from_slice(self.context);
+        }
+    }
+
+    #[inline]
+    fn write_long_fields(&self, out: &mut BytesMut) {
         match self.entries {
             Carried::Nothing => {}
-            Carried::Entries(entries) => {
-                for entry in entries.iter() {
-                    out.header(7, entry_len(entry));
-                    write_entry(entry, out);
-                }
-            }
+            Carried::Entries(entries) => write_entries(entries, out),
             Carried::ReadContext(context) => {
-                let mut length = Length(0);
-                write_read_context(context, &mut length);
-                out.header(7, length.0);
-                write_read_context(context, out);
+                write_short(out, |short| {
+                    short.header(7, data_len(context));
+                    short.data_header(4, context.len());
+                });
+                out.extend_from_slice(context);
             }
         }
-        out.number(8, self.commit);
-        if let Some(snapshot) = &self.snapshot {
-            out.header(9, prost::Message::encoded_len(snapshot));
-            out.flat(snapshot);
+        if let Some(snapshot) = self.snapshot {
+            write_short(out, |short| short.header(9, snapshot_len(snapshot)));
+            write_snapshot(snapshot, out);
         }
-        out.number(10, self.reject.into());
-        out.number(11, self.reject_hint);
-        out.data(12, self.context);
     }
 
     fn into_flat(self) -> schema::Message {
@@ -233,7 +296,7 @@ impl<'a> Outline<'a> {
             index: self.index,
             entries,
             commit: self.commit,
-            snapshot: self.snapshot,
+            snapshot: self.snapshot.map(schema::Snapshot::from),
             reject: self.reject,
             reject_hint: self.reject_hint,
             context: self.context.clone(),
@@ -244,96 +307,95 @@ impl<'a> Outline<'a> {
 }
 
 /// The encoded length of an entry without its header.
+#[inline]
 fn entry_len(entry: &Entry) -> usize {
     entry.encoded_bytes() as usize
 }
 
-fn write_entry(entry: &Entry, out: &mut impl Sink) {
+/// The encoded length of entries with their headers.
+#[inline]
+fn entries_len(entries: &Entries) -> usize {
+    let mut len = 0usize;
+    for block in entries.slices() {
+        for entry in block {
+            len = len.wrapping_add(block_len(entry_len(entry)));
+        }
+    }
+    len
+}
+
+#[inline]
+fn write_entries(entries: &Entries, out: &mut BytesMut) {
+    for block in entries.slices() {
+        for entry in block {
+            write_short(out, |short| {
+                short.header(7, entry_len(entry));
+                put_entry(entry, short);
+            });
+            out.extend_from_slice(&entry.data);
+        }
+    }
+}
+
+/// Writes what is short at its place. Near the end of the buffer, which has room for what it needs
+/// and no more, whole words would not fit.
+#[inline]
+fn write_short(out: &mut BytesMut, put: impl Fn(&mut EntryFields<'_>)) {
+    let start = out.len();
+    if out.capacity().wrapping_sub(start) < ENTRY_ROOM {
+        return write_short_by_the_stack(out, put);
+    }
+    out.extend_from_slice(&[0; ENTRY_ROOM]);
+    if let Some(room) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
+        let mut short = Short::new(room);
+        put(&mut short);
+        let end = start.wrapping_add(short.len());
+        out.truncate(end);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn write_short_by_the_stack(out: &mut BytesMut, put: impl Fn(&mut EntryFields<'_>)) {
+    let mut room = [0; ENTRY_ROOM];
+    let mut short = Short::new(&mut room);
+    put(&mut short);
+    out.extend_from_slice(short.bytes());
+}
+
+/// The fields of an entry up to the data itself.
+#[inline(always)]
+fn put_entry(entry: &Entry, out: &mut EntryFields<'_>) {
     out.number(1, entry.kind as u64);
     out.number(2, entry.term.0);
     out.number(3, entry.index.0);
-    out.data(4, &entry.data);
+    out.data_header(4, entry.data.len());
 }
 
-/// An entry of which only the data is set.
-fn write_read_context(context: &Bytes, out: &mut impl Sink) {
-    out.data(4, context);
+fn snapshot_len(snapshot: &Snapshot) -> usize {
+    let metadata = block_len(stored::metadata(snapshot).len());
+    data_len(&snapshot.data).wrapping_add(metadata)
 }
 
-/// Where fields go: into a buffer, or into a count of bytes. Both are fed by the same list of
-/// fields, so that a length cannot differ from what is written.
-trait Sink {
-    fn key(&mut self, tag: u32, wire_type: WireType);
-    fn varint(&mut self, number: u64);
-    fn raw(&mut self, bytes: &[u8]);
-    fn flat(&mut self, message: &impl prost::Message);
-
-    /// A numeric field; zero is the same as absent.
-    fn number(&mut self, tag: u32, number: u64) {
-        if number != 0 {
-            self.key(tag, WireType::Varint);
-            self.varint(number);
-        }
-    }
-
-    /// A field of bytes; empty is the same as absent.
-    fn data(&mut self, tag: u32, data: &[u8]) {
-        if !data.is_empty() {
-            self.header(tag, data.len());
-            self.raw(data);
-        }
-    }
-
-    /// What precedes a nested message or bytes of this length.
-    fn header(&mut self, tag: u32, len: usize) {
-        self.key(tag, WireType::LengthDelimited);
-        self.varint(len as u64);
-    }
+/// The membership is small beside the data, and a snapshot is rare: it is written, then copied.
+fn write_snapshot(snapshot: &Snapshot, out: &mut BytesMut) {
+    write_short(out, |short| short.data_header(1, snapshot.data.len()));
+    out.extend_from_slice(&snapshot.data);
+    let metadata = stored::metadata(snapshot);
+    write_short(out, |short| short.header(2, metadata.len()));
+    out.extend_from_slice(&metadata);
 }
 
-impl Sink for BytesMut {
-    fn key(&mut self, tag: u32, wire_type: WireType) {
-        encode_key(tag, wire_type, self);
-    }
-
-    fn varint(&mut self, number: u64) {
-        encode_varint(number, self);
-    }
-
-    fn raw(&mut self, bytes: &[u8]) {
-        self.put_slice(bytes);
-    }
-
-    fn flat(&mut self, message: &impl prost::Message) {
-        message.encode_raw(self);
-    }
+/// The length of bytes or of a nested message with its header.
+#[inline]
+fn block_len(len: usize) -> usize {
+    len.wrapping_add(field_bytes(len as u64) as usize)
 }
 
-/// A length in bytes. Saturates: nothing that long was ever in memory.
-struct Length(usize);
-
-impl Length {
-    fn add(&mut self, bytes: usize) {
-        self.0 = self.0.saturating_add(bytes);
-    }
-}
-
-impl Sink for Length {
-    fn key(&mut self, tag: u32, _: WireType) {
-        self.add(key_len(tag));
-    }
-
-    fn varint(&mut self, number: u64) {
-        self.add(encoded_len_varint(number));
-    }
-
-    fn raw(&mut self, bytes: &[u8]) {
-        self.add(bytes.len());
-    }
-
-    fn flat(&mut self, message: &impl prost::Message) {
-        self.add(message.encoded_len());
-    }
+/// The same; no bytes are the same as absent.
+#[inline]
+fn data_len(data: &Bytes) -> usize {
+    if data.is_empty() { 0 } else { block_len(data.len()) }
 }
 
 /// The flat form, for callers that pass messages on field by field. Payloads are shared.

@@ -5,6 +5,7 @@ use raftcore::{
     Config, Error, Index, LocalResponse, Misuse, Reply, RoleKind, SnapshotStatus, describe,
 };
 
+use crate::oracle;
 use crate::support::{
     Group, Member, accepted, append, at, fingerprint, heartbeat, id, install, snapshot,
     stored_terms, text, texts, vote, voters,
@@ -381,7 +382,7 @@ fn a_peers_message_cannot_speak_for_a_storage_thread() {
         let mut flat = reply.to_flat();
         flat.from = 2;
         flat.to = 1;
-        let refused = node.step_encoded(prost::Message::encode_to_vec(&flat));
+        let refused = node.step_encoded(oracle::encode(&flat));
         if matches!(reply, Reply::Local(_)) {
             assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
         }

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message as _;
 use raftcore::membership::ConfStateError;
 use raftcore::{
     Append, Body, ConfState, DecodeError, Entry, Error, Index, Message, MessageKind, Refusal,
     RoleKind, Snapshot, SnapshotStatus, Term, wire,
 };
 
+use crate::oracle;
 use crate::support::{
     Member, accepted, append, at, echo, fingerprint, heartbeat, heartbeat_response, id, install,
     joint, message, pre_vote, pre_vote_response, proposal, read_request, rejected, snapshot, text,
@@ -62,7 +62,7 @@ fn check(node: &mut Member, message: Message, expected: Refusal) {
 fn check_bytes(node: &mut Member, flat: wire::schema::Message, expected: Refusal) {
     let kind = expected.kind();
     let (before, counted) = (fingerprint(node), node.metrics().refused(kind));
-    assert_eq!(node.step_encoded(flat.encode_to_vec()), Err(expected.into()), "{flat:?}");
+    assert_eq!(node.step_encoded(oracle::encode(&flat)), Err(expected.into()), "{flat:?}");
     assert_eq!(node.metrics().refused(kind), counted + 1, "{flat:?}");
     assert_eq!(fingerprint(node), before, "{flat:?}");
 }
@@ -640,7 +640,7 @@ fn no_message_of_any_kind_with_extreme_numbers_harms_a_node() {
                     entries: vec![entry; (pick() % 3) as usize],
                     ..flat(kind)
                 };
-                let _ = node.step_encoded(forged.encode_to_vec());
+                let _ = node.step_encoded(oracle::encode(&forged));
                 let ready = node.ready();
                 assert!(ready.is_ok() && node.fault().is_none(), "{forged:?}: {ready:?}");
                 if let Some(ready) = ready.unwrap() {

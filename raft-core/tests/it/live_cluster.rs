@@ -12,12 +12,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use prost::Message as _;
 use raftcore::{
     AnyConfChange, Body, Config, Entry, EntryKind, Error, Index, Message, MessageKind, NodeId,
     ReadState, RoleKind, SnapshotStatus, Storage, Term, Transition, wire,
 };
 
+use crate::oracle;
 use crate::support::{Group, Member, fingerprint, id, many, one};
 
 /// A small generator (xorshift): the same seed, the same story.
@@ -309,7 +309,7 @@ fn deliver_garbage(group: &mut Group, random: &mut Random, message: &Message) {
     }
     let member = &mut group[to];
     let before = fingerprint(member);
-    let refused = member.node.step_encoded(flat.encode_to_vec());
+    let refused = member.node.step_encoded(oracle::encode(&flat));
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}: {flat:?}");
     assert_eq!(fingerprint(member), before, "{flat:?}");
 }
@@ -321,7 +321,7 @@ fn deliver_forged(group: &mut Group, random: &mut Random, message: &Message) {
     for _ in 0..=random.pick(3) {
         alter(&mut flat, random);
     }
-    let mut bytes = flat.encode_to_vec();
+    let mut bytes = oracle::encode(&flat);
     match random.pick(8) {
         0 => bytes.truncate(random.pick(bytes.len() as u64 + 1) as usize),
         1 if !bytes.is_empty() => {

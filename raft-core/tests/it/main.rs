@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "../../src/wire/tests/oracle.rs"]
+mod oracle;
+
 mod async_writes;
 mod bootstrap;
 mod coalescing;
@@ -26,3 +29,5 @@ mod stale_read;
 mod storage_faults;
 mod texts;
 mod transfer;
+
+use raftcore::wire::schema;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message as _;
 
-use super::{Random, hex};
+use super::{Random, hex, oracle};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{DecodeError, Refusal};
 use crate::ids::{Index, NodeId};
@@ -19,7 +18,7 @@ fn flat(kind: MessageKind) -> schema::Message {
 
 #[track_caller]
 fn check_refused(flat: schema::Message, expected: Refusal) {
-    assert_eq!(decode(flat.encode_to_vec()), Err(expected.clone()));
+    assert_eq!(decode(oracle::encode(&flat)), Err(expected.clone()));
     assert_eq!(Message::try_from(flat), Err(expected));
 }
 
@@ -84,7 +83,7 @@ fn what_a_kind_does_not_use_is_ignored() {
         ..flat(MessageKind::Heartbeat)
     };
     let plain = Message::try_from(flat(MessageKind::Heartbeat));
-    assert_eq!(decode(heartbeat.encode_to_vec()), plain);
+    assert_eq!(decode(oracle::encode(&heartbeat)), plain);
     assert_eq!(Message::try_from(heartbeat), plain);
 
     let context = Bytes::from_static(b"CampaignElection");
@@ -124,8 +123,8 @@ fn feed(bytes: &Bytes) {
     if let Ok(message) = decode(bytes.clone()) {
         assert_eq!(decode(encode(&message)), Ok(message), "{bytes:?}");
     }
-    if let Ok(message) = schema::Message::decode(bytes.clone()) {
-        let _ = crate::describe::message(&message);
+    if let Ok(message) = <oracle::Message as prost::Message>::decode(bytes.clone()) {
+        let _ = crate::describe::message(&message.into());
     }
     if let Ok(entry) = decode_entry(bytes.clone()) {
         assert_eq!(encode_entry(&entry).len() as u64, entry.encoded_bytes(), "{bytes:?}");
