@@ -74,7 +74,8 @@ static enum store_commit_result commit_ready(struct node *n)
 	struct store *s = n->kv->store;
 	const raftcore_entries *committed = &n->ready->committed;
 	n->answer_count = n->change_answers; /* of writes: none yet, though this may be another try */
-	store_begin(s);
+	/* What is only applied is in the synced log: after a power loss it is applied again. */
+	store_begin(s, n->ready->must_sync || n->ready->snapshot || n->membership_changed);
 	store_log_of(n);
 	for (size_t i = 0; i < committed->count; i++)
 		if (raftcore_entry_at(committed, i)->kind == RAFTCORE_ENTRY_NORMAL)
@@ -183,7 +184,7 @@ static void cut_log(struct node *n)
 		cut < first ||
 		!node_must(n, raftcore_storage_term(n->log, cut, &term, NULL), "the log in memory"))
 		return;
-	store_begin(n->kv->store);
+	store_begin(n->kv->store, true);
 	store_compact(n->kv->store, cut, term);
 	switch (store_commit(n->kv->store)) {
 	case STORE_COMMITTED:

@@ -63,7 +63,7 @@ static bool remove_others(struct recovery *r, const struct stored_state *state)
 	struct kv *kv = r->n->kv;
 	uint64_t term = (state->term > r->last_term ? state->term : r->last_term) + 1;
 	bool ok = true;
-	store_begin(kv->store);
+	store_begin(kv->store, true);
 	for (size_t i = 0; i < r->others.count && ok; i++) {
 		kv_log(kv, "node %" PRIu64 " is removed by force", r->others.rows[i].id);
 		ok = append_removal(r, r->others.rows[i].id, term);

@@ -351,9 +351,16 @@ bool store_read_log(struct store *s, const struct stored_state *state, store_ent
 
 /* ---- changing */
 
-void store_begin(struct store *s)
+void store_begin(struct store *s, bool sync)
 {
+	bool relaxed = !sync && !s->unsynced;
 	s->failed = false;
+	if (relaxed != s->relaxed &&
+		!pragma(s, relaxed ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", NULL)) {
+		s->failed = true;
+		return;
+	}
+	s->relaxed = relaxed;
 	store_run(s, BEGIN);
 }
 
@@ -438,8 +445,10 @@ enum store_commit_result store_commit(struct store *s)
 {
 	if (!s->failed)
 		store_run(s, COMMIT);
-	if (!s->failed)
+	if (!s->failed) {
+		s->unsynced = s->relaxed;
 		return STORE_COMMITTED;
+	}
 	/* Some failures roll back by themselves; for the others it is done here. What failed stays the
 	 * reason given. */
 	int code = s->failed_code;

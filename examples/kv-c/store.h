@@ -53,8 +53,9 @@ bool store_dump(struct store *s, struct buffer *out);
 /* ---- changing it
  *
  * Everything between store_begin and store_commit is one transaction. An operation that fails turns
- * the rest into no-ops, and the commit rolls all of it back: callers check only the commit. */
-void store_begin(struct store *s);
+ * the rest into no-ops, and the commit rolls all of it back: callers check only the commit. Without
+ * `sync` a power loss may take it back, and nothing before it; never two of those in a row. */
+void store_begin(struct store *s, bool sync);
 void store_append(struct store *s, uint64_t index, uint64_t term, uint32_t type, struct view data);
 void store_truncate(struct store *s, uint64_t from_index); /* forgets the log from this index on */
 void store_set_hard_state(struct store *s, uint64_t term, uint64_t vote, uint64_t commit);

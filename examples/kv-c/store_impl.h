@@ -42,6 +42,8 @@ struct store {
 	sqlite3_stmt *statements[STATEMENTS];
 	bool failed;     /* something in the current transaction failed */
 	int failed_code; /* and with this extended result code */
+	bool relaxed;    /* its commit does not sync */
+	bool unsynced;   /* the last commit did not */
 	uint64_t errors;
 	char error[256];
 	struct buffer conf_state; /* backs stored_state.conf_state */

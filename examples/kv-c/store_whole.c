@@ -94,12 +94,13 @@ static bool read_header(struct wal *w, bool *is_empty)
 	return *is_empty;
 }
 
-/* A transaction ends with a frame that commits. The next one is written when that is synced: so
- * where one follows, all up to that frame was on disk. */
+/* A transaction ends with a frame that commits. One that is not synced may stand before the last,
+ * as store_begin has it: so where a frame follows behind two ends, all up to there was on disk. */
 static bool frames_are_whole(struct wal *w)
 {
 	uint8_t *frame = xmalloc(FRAME_HEADER + PAGE_MOST);
-	bool is_broken = false, is_synced = false, whole = true;
+	bool is_broken = false, whole = true;
+	unsigned ends = 0;
 	while (whole && fread(frame, 1, FRAME_HEADER + w->page, w->file) == FRAME_HEADER + w->page) {
 		bool is_of_this_log = memcmp(frame + 8, w->salts, SALTS) == 0;
 		if (!is_broken && is_of_this_log) {
@@ -108,8 +109,8 @@ static bool frames_are_whole(struct wal *w)
 		}
 		is_broken = is_broken || !is_of_this_log || !sum_is(w, frame + 16);
 		if (is_broken && is_of_this_log) {
-			whole = !is_synced;
-			is_synced = is_synced || word(frame + 4) != 0;
+			whole = ends < 2;
+			ends += word(frame + 4) != 0;
 		}
 	}
 	free(frame);
