@@ -24,9 +24,10 @@ from contenders import CONTENDERS, ROOT
 from workloads import WORKLOADS, unit
 
 JSON = ROOT / "target" / "bench.json"
+SERVICES_PAGE = ROOT / "target" / "bench-services.md"
 # What does not change from run to run, so that it must not be a rate.
 CHECKED = "check_sum"
-SMOKE = ["entries=1000", "reads=1000", "groups=50"]
+SMOKE = ["entries=1000", "reads=1000", "groups=50", "seconds=0.2"]
 
 
 def figures_of(command):
@@ -73,7 +74,7 @@ def play(workload, variant, contenders, rounds, smoke):
 
 def chosen(names, only):
     """The workloads and contenders that are asked for."""
-    known = {workload.name for workload in WORKLOADS} | {"W9"}
+    known = {workload.name for workload in WORKLOADS} | {"W7", "W9"}
     for name in set(names) - known:
         raise SystemExit(f"bench: no workload {name}; there are {', '.join(sorted(known))}")
     for name in set(only) - {contender.name for contender in CONTENDERS}:
@@ -124,8 +125,13 @@ def main():
         contenders = [c for c in CONTENDERS if any(row["contender"] == c.name for row in rows)]
     JSON.parent.mkdir(exist_ok=True)
     JSON.write_text(json.dumps(rows, indent=1) + "\n")
-    page = report.page(workloads, rows, contenders, options.rounds)
+    of_core = [w for w in workloads if not w.name.startswith("W7")]
+    page = report.page(of_core, rows, contenders, options.rounds)
     JSON.with_suffix(".md").write_text(page)
+    of_services = [w for w in workloads if w.name.startswith("W7")]
+    if of_services:
+        SERVICES_PAGE.write_text(report.services_page(of_services, rows, contenders,
+                                                      options.rounds))
     plots = report.plot(workloads, rows, JSON.parent)
     print(f"wrote {', '.join(str(p.relative_to(ROOT)) for p in [JSON, *plots])}")
     return 0

@@ -102,6 +102,22 @@ class Python(Build):
         self.path.chmod(0o755)
 
 
+class Services(Build):
+    """The services, etcd's, and the program that runs clusters of them."""
+
+    @classmethod
+    def all(cls):
+        return cls(OUT / "services" / "services", [])
+
+    def make(self):
+        run("make", "--silent", "kv-c", "kv-go")
+        run(str(ROOT / "tools" / "python-env"))
+        folder = HERE / "go" / "services"
+        for program, package in (("services", "."), ("etcd", "go.etcd.io/etcd/server/v3"),
+                                 ("raftexample", "go.etcd.io/etcd/v3/contrib/raftexample")):
+            run("go", "build", "-o", str(self.path.parent / program), package, cwd=folder)
+
+
 @dataclass(frozen=True)
 class Contender:
     """Its name in the report, its program, what it is called with besides, and what it can do."""
@@ -113,7 +129,7 @@ class Contender:
 
     def available(self):
         """Why it cannot take part on this machine, or nothing."""
-        if isinstance(self.build, Go) and not shutil.which("go"):
+        if isinstance(self.build, (Go, Services)) and not shutil.which("go"):
             return "Go is not installed"
         if self.build.path.name == "c-raft" and not Path("/usr/include/raft.h").exists():
             return "libraft-dev is not installed"
@@ -143,4 +159,14 @@ CONTENDERS = [
               Python.of("pysyncobj-bench"), workloads=frozenset(["W2"])),
     Contender("c-raft-late", "libraft 0.15, followers hear of a commit with the next append",
               C_RAFT, (), frozenset(["W1", "W3"])),
+    *(Contender(name, about, Services.all(), (f"system={name}",), frozenset(["W7"]))
+      for name, about in (
+          ("kv-c", "three nodes of examples/kv-c"),
+          ("kv-go", "three nodes of examples/kv-go"),
+          ("kv-python", "three nodes of examples/kv-python"),
+          ("mixed", "a node of each"),
+          ("etcd", "etcd 3.6.8 itself, over gRPC"),
+          ("raftexample", "etcd's contrib/raftexample 3.6.8, which answers before it commits"),
+          ("raftexample-seen", "the same; a write counts when it can be read where it was made"),
+      )),
 ]

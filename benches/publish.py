@@ -5,6 +5,8 @@
     docs/src/plots          the plots that the guide shows
     README.md               the short table, between its marks
 
+    publish.py services     only W7, as benches/RESULTS-services.md
+
 Run it after a whole `make bench` on a machine that does little else, and commit what it wrote.
 """
 
@@ -15,7 +17,7 @@ import subprocess
 import sys
 
 import report
-from bench import JSON
+from bench import JSON, SERVICES_PAGE
 from contenders import CONTENDERS, HERE, ROOT
 from workloads import WORKLOADS
 
@@ -41,7 +43,16 @@ def short_table(rows):
     return "\n".join(report.grid(["CPU ns", *names], lines)) + "\n"
 
 
+def publish_services():
+    if not SERVICES_PAGE.exists():
+        raise SystemExit(f"publish: there is no {SERVICES_PAGE.name}: make bench WORKLOAD=W7")
+    shutil.copy(SERVICES_PAGE, HERE / "RESULTS-services.md")
+
+
 def main():
+    publish_services()
+    if sys.argv[1:] == ["services"]:
+        return 0
     rows = json.loads(JSON.read_text())
     missing = {w.name for w in WORKLOADS} - {row["workload"] for row in rows}
     if missing:

@@ -92,10 +92,23 @@ def machine():
 
 
 def page(workloads, rows, contenders, rounds):
+    told = (f"{rounds} rounds in turns. Times are CPU time of the process: medians, with their "
+            "range.")
+    return written(told, workloads, rows, [c for c in contenders if c.workloads != {"W7"}])
+
+
+def services_page(workloads, rows, contenders, rounds):
+    """W7 apart: its clients, its nodes and whatever else runs share the machine's cores."""
+    told = (f"{rounds} rounds in turns. `_c16` is with 16 clients, who each wait for an answer "
+            "before they ask again; `cpu_us` is the CPU time of the three nodes together. Medians, "
+            "with their range. The clients run on the same cores.")
+    return written(told, workloads, rows, [c for c in contenders if "W7" in c.workloads])
+
+
+def written(told, workloads, rows, contenders):
     load = Path("/proc/loadavg").read_text().split()[0]
     text = ["<!-- Written by benches/publish.py from what make bench measured. -->", "",
-            f"{rounds} rounds in turns. Times are CPU time of the process: medians, with their "
-            f"range.", f"The machine's load at the end was {load}.", "",
+            told, f"The machine's load at the end was {load}.", "",
             *(f"- {line}" for line in machine()), "",
             *(f"- {c.name}: {c.about}" for c in contenders)]
     return "\n".join([*text, *(table(workload, rows) for workload in workloads)]) + "\n"
@@ -110,13 +123,14 @@ def plot(workloads, rows, folder):
     paths = []
     for workload in workloads:
         lines = [(title, pick(rows, workload.name, variant, metric))
-                 for title, variant, metric in lines_of(workload)]
+                 for title, variant, metric in lines_of(workload)
+                 if not workload.name.startswith("W7") or "s_per_s" in metric]
         names = list(dict.fromkeys(name for _, found in lines for name in found))
         figure, axes = pyplot.subplots(figsize=(9, 4.5))
         draw = draw_growth if workload.name.startswith("W9") else draw_bars
         draw(axes, lines, names)
         axes.set_title(workload.title)
-        axes.set_ylabel("CPU ns" if workload.name in METRICS else workload.metric)
+        axes.set_ylabel("CPU ns" if workload.name == "W3" else workload.metric)
         axes.legend(fontsize="small")
         paths.append(folder / f"bench-{workload.name}.svg")
         figure.savefig(paths[-1], bbox_inches="tight", metadata={"Date": None})

@@ -1,9 +1,14 @@
 """The workloads as the report has them: what each program is called with."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # The unit of a figure by how its name begins.
-UNITS = [("cpu_ns", "ns"), ("wall_ns", "ns"), ("rss_bytes", "bytes"), ("allocs", "1"),
+UNITS = [("writes_per_s", "1/s"), ("reads_per_s", "1/s"), ("write_p", "µs"), ("read_p", "µs"),
+         ("cpu_us", "µs"), ("cpu_ns", "ns"), ("wall_ns", "ns"), ("rss_bytes", "bytes"),
+         ("allocs", "1"),
          ("alloc_bytes", "bytes"), ("wall_mib", "MiB/s"), ("wire_bytes", "bytes"),
          ("messages", "1"), ("copied_bytes", "1"), ("in_place", "1"), ("check_sum", "1")]
 
@@ -41,6 +46,21 @@ def growth(metric="cpu_ns_per_entry"):
               tuple(f"loss={n}" for n in (0, 1, 5, 20)), "batch=16 compact=0 entries=50000")
 
 
+CLIENTS = (1, 16, 256)
+SERVICE_METRICS = [f"{metric}_c{clients}"
+                   for metric in ("writes_per_s", "write_p50_us", "write_p99_us",
+                                  "cpu_us_per_write", "reads_per_s", "read_p50_us",
+                                  "read_p99_us", "cpu_us_per_read")
+                   for clients in CLIENTS]
+
+
+def services():
+    """W7: whole services, by where their data lies."""
+    for store, where in (("disk", "synced to a disk"), ("memory", "in a memory file system")):
+        yield Workload(f"W7-{store}", f"W7 three nodes of a service, data {where}", "services",
+                       "writes_per_s", (f"store={store}",), f"root={ROOT} seconds=1.5")
+
+
 BATCHES = ("batch=1", "batch=16", "batch=256")
 WORKLOADS = [
     Workload("W1", "W1 commit pipeline, three members, 128 bytes", "commit", "cpu_ns_per_entry",
@@ -54,7 +74,9 @@ WORKLOADS = [
     Workload("W8", "W8 linearizable reads", "reads", "cpu_ns_per_read",
              (*BATCHES, "batch=1 lease=1")),
     *growth(),
+    *services(),
 ]
 # Of these the table shows several metrics of one variant, side by side.
 METRICS = {"W3": ["rss_bytes_per_node", "cpu_ns_per_hot_tick", "cpu_ns_per_cold_tick",
-                  "cpu_ns_per_heartbeat_round"]}
+                  "cpu_ns_per_heartbeat_round"],
+           "W7-disk": SERVICE_METRICS, "W7-memory": SERVICE_METRICS}
