@@ -75,6 +75,10 @@ var starter = func() chan func() {
 func newCluster(directory string, commands [][]string, shim string, size int) (*cluster, error) {
 	c := &cluster{directory: directory, commands: commands, shim: shim,
 		network: &network{links: map[[2]uint64]*link{}}}
+	secret := fmt.Sprintf("%x\n", rand.Uint64())
+	if err := os.WriteFile(filepath.Join(directory, "secret"), []byte(secret), 0o600); err != nil {
+		return nil, err
+	}
 	var members []string
 	for slot := range size {
 		n, err := c.newNode(slot)
@@ -146,6 +150,7 @@ func (c *cluster) start(n *node) error {
 		"--listen-peers", "http://"+n.peers,
 		"--tick-ms", strconv.FormatInt(n.tick.Milliseconds(), 10),
 		"--timeout-ms", strconv.FormatInt(answering.Milliseconds(), 10),
+		"--secret-file", filepath.Join(c.directory, "secret"),
 		"--snapshot-entries", "150", "--catch-up-entries", "30")
 	if n.joins {
 		arguments = append(arguments, "--join", "--cluster",

@@ -75,9 +75,6 @@ type result struct {
 	err    error
 }
 
-// played is the cluster of the round, for the signals' sake.
-var played *cluster
-
 func round(p *plan, s *schedule) (r result) {
 	directory := filepath.Join(p.directory, fmt.Sprintf("seed-%d", s.seed))
 	r.played = map[string]int{}
@@ -91,7 +88,6 @@ func round(p *plan, s *schedule) (r result) {
 	if r.err = err; err != nil {
 		return r
 	}
-	played = c
 	defer c.destroy()
 	if r.err = c.settle(foundPatience); r.err != nil {
 		return r
@@ -107,7 +103,9 @@ func round(p *plan, s *schedule) (r result) {
 		err = users.readAll(settlePatience)
 	}
 	err = errors.Join(err, c.stop(), c.failed, users.problem)
-	r.tally = users.tally
+	if r.tally = users.tally; r.tally.writes == 0 || r.tally.stale == 0 {
+		err = errors.Join(err, errors.New("nobody could use the cluster"))
+	}
 	r.err = errors.Join(check(users.ended(), filepath.Join(directory, "history.html")), err)
 	if r.err == nil {
 		r.err = os.RemoveAll(directory)
