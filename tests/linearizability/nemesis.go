@@ -161,7 +161,7 @@ type nemesis struct {
 // play returns when all faults are over.
 func (n *nemesis) play(s *schedule) {
 	started := time.Now()
-	n.end = started.Add(time.Duration(s.length)*time.Millisecond + 20*time.Second)
+	n.end = started.Add(time.Duration(s.length)*time.Millisecond + settlePatience)
 	n.busy = make([]sync.Mutex, s.size)
 	var playing sync.WaitGroup
 	for _, f := range s.faults {
