@@ -59,18 +59,48 @@ fn declared() -> BTreeSet<String> {
     names
 }
 
+/// The C tests, one after the other.
+fn tests_in_c() -> String {
+    let mut all = String::new();
+    for folder in ["raft-ffi/tests/c", "raft-ffi/tests/c/guarding"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|kind| kind == "c" || kind == "h") {
+                all.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+/// Every way to fail is met by a C test: each status, and each reason that stands behind one.
+#[test]
+fn every_error_is_tested_in_c() {
+    let tests = tests_in_c();
+    let words: BTreeSet<&str> =
+        tests.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let header = header();
+    let defines = header.lines().filter_map(|line| line.strip_prefix("#define "));
+    let names: Vec<&str> = defines.filter_map(|line| line.split_whitespace().next()).collect();
+    let mut errors = 0;
+    for kind in ["ERR", "REFUSAL", "DROP", "CONFIG"] {
+        let prefix = format!("RAFTCORE_{kind}_");
+        for name in names.iter().filter(|name| name.starts_with(&prefix)) {
+            // What has no number of its own yet.
+            if !name.ends_with("_OTHER") {
+                assert!(words.contains(name), "{name} is met by no test");
+                errors += 1;
+            }
+        }
+    }
+    assert!(errors > 60, "{errors}");
+}
+
 /// Every export is called by a C test, and one that can fail is called with NULL in `null.c`.
 #[test]
 fn every_export_is_tested_in_c() {
-    let folder = root().join("raft-ffi/tests/c");
-    let mut all = String::new();
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|kind| kind == "c" || kind == "h") {
-            all.push_str(&fs::read_to_string(path).unwrap());
-        }
-    }
-    let null = fs::read_to_string(folder.join("null.c")).unwrap();
+    let all = tests_in_c();
+    let null = fs::read_to_string(root().join("raft-ffi/tests/c/null.c")).unwrap();
     let header = header();
     for name in declared() {
         assert!(all.contains(&format!("{name}(")), "{name} is called by no test");
