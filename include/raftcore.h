@@ -1220,7 +1220,8 @@ raftcore_status raftcore_node_apply_conf_change_entry(raftcore_node *node,
 
 /// As raftcore_node_apply_conf_change_entry, with a change that the application decoded from the
 /// entry, and may have altered: a step whose node it sets to zero is vetoed. Every member must
-/// alter it alike.
+/// alter it alike. The new membership is written to conf_state, which may be NULL; the caller then
+/// owns it and frees it with raftcore_conf_state_destroy.
 raftcore_status raftcore_node_apply_conf_change(raftcore_node *node,
                                                 const raftcore_conf_change *change,
                                                 raftcore_conf_state **conf_state,
@@ -1729,7 +1730,8 @@ const char *raftcore_message_kind_text(raftcore_message_kind kind);
 ///     1 StateLeader Term:2 Vote:1 Commit:5 Lead:1 Applied:5 Log:1-6
 ///     2: StateReplicate match=5 next=6
 ///
-/// Works on a faulted node too, and says why it is.
+/// Works on a faulted node too, and says why it is. The caller owns the buffer and frees it with
+/// raftcore_buffer_free.
 raftcore_status raftcore_node_describe(const raftcore_node *node,
                                        raftcore_buffer *out,
                                        raftcore_error *error);
@@ -1738,28 +1740,33 @@ raftcore_status raftcore_node_describe(const raftcore_node *node,
 ///
 ///     1/4 EntryNormal "x"
 ///     1/5 EntryConfChangeV2 v3 r1
+///
+/// The caller owns the buffer and frees it with raftcore_buffer_free.
 raftcore_status raftcore_entries_describe(const raftcore_entries *entries,
                                           raftcore_buffer *out,
                                           raftcore_error *error);
 
-/// Describes a hard state, for example "Term:1 Vote:2 Commit:4".
+/// Describes a hard state, for example "Term:1 Vote:2 Commit:4". The caller owns the buffer and
+/// frees it with raftcore_buffer_free.
 raftcore_status raftcore_hard_state_describe(const raftcore_hard_state *hard_state,
                                              raftcore_buffer *out,
                                              raftcore_error *error);
 
-/// Describes a membership, for example
-/// "Voters:[1 2] VotersOutgoing:[] Learners:[3] LearnersNext:[] AutoLeave:false".
+/// Describes a membership, for example "Voters:[1 2] VotersOutgoing:[] Learners:[3] LearnersNext:[]
+/// AutoLeave:false". The caller owns the buffer and frees it with raftcore_buffer_free.
 raftcore_status raftcore_conf_state_describe(const raftcore_conf_state *conf_state,
                                              raftcore_buffer *out,
                                              raftcore_error *error);
 
-/// Describes a snapshot without its data: index, term and membership.
+/// Describes a snapshot without its data: index, term and membership. The caller owns the buffer
+/// and frees it with raftcore_buffer_free.
 raftcore_status raftcore_snapshot_describe(const raftcore_snapshot *snapshot,
                                            raftcore_buffer *out,
                                            raftcore_error *error);
 
-/// Describes a membership change, for example
-/// "transition:ConfChangeTransitionAuto changes:{type:ConfChangeAddNode node_id:2}".
+/// Describes a membership change, for example "transition:ConfChangeTransitionAuto
+/// changes:{type:ConfChangeAddNode node_id:2}". The caller owns the buffer and frees it with
+/// raftcore_buffer_free.
 raftcore_status raftcore_conf_change_describe(const raftcore_conf_change *change,
                                               raftcore_buffer *out,
                                               raftcore_error *error);

@@ -67,7 +67,8 @@ pub extern "C" fn raftcore_message_kind_text(kind: raftcore_message_kind) -> *co
 ///     1 StateLeader Term:2 Vote:1 Commit:5 Lead:1 Applied:5 Log:1-6
 ///     2: StateReplicate match=5 next=6
 ///
-/// Works on a faulted node too, and says why it is.
+/// Works on a faulted node too, and says why it is. The caller owns the buffer and frees it with
+/// raftcore_buffer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_describe(
     node: *const raftcore_node,
@@ -86,6 +87,8 @@ pub unsafe extern "C" fn raftcore_node_describe(
 ///
 ///     1/4 EntryNormal "x"
 ///     1/5 EntryConfChangeV2 v3 r1
+///
+/// The caller owns the buffer and frees it with raftcore_buffer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_entries_describe(
     entries: *const raftcore_entries,
@@ -101,7 +104,8 @@ pub unsafe extern "C" fn raftcore_entries_describe(
     })
 }
 
-/// Describes a hard state, for example "Term:1 Vote:2 Commit:4".
+/// Describes a hard state, for example "Term:1 Vote:2 Commit:4". The caller owns the buffer and
+/// frees it with raftcore_buffer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_hard_state_describe(
     hard_state: *const raftcore_hard_state,
@@ -117,8 +121,8 @@ pub unsafe extern "C" fn raftcore_hard_state_describe(
     })
 }
 
-/// Describes a membership, for example
-/// "Voters:[1 2] VotersOutgoing:[] Learners:[3] LearnersNext:[] AutoLeave:false".
+/// Describes a membership, for example "Voters:[1 2] VotersOutgoing:[] Learners:[3] LearnersNext:[]
+/// AutoLeave:false". The caller owns the buffer and frees it with raftcore_buffer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_conf_state_describe(
     conf_state: *const raftcore_conf_state,
@@ -135,7 +139,8 @@ pub unsafe extern "C" fn raftcore_conf_state_describe(
     })
 }
 
-/// Describes a snapshot without its data: index, term and membership.
+/// Describes a snapshot without its data: index, term and membership. The caller owns the buffer
+/// and frees it with raftcore_buffer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_snapshot_describe(
     snapshot: *const raftcore_snapshot,
@@ -151,8 +156,9 @@ pub unsafe extern "C" fn raftcore_snapshot_describe(
     })
 }
 
-/// Describes a membership change, for example
-/// "transition:ConfChangeTransitionAuto changes:{type:ConfChangeAddNode node_id:2}".
+/// Describes a membership change, for example "transition:ConfChangeTransitionAuto
+/// changes:{type:ConfChangeAddNode node_id:2}". The caller owns the buffer and frees it with
+/// raftcore_buffer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_conf_change_describe(
     change: *const raftcore_conf_change,

@@ -215,7 +215,8 @@ fn give_applied(out: Out<*mut raftcore_conf_state>, applied: AppliedConfChange) 
 
 /// As raftcore_node_apply_conf_change_entry, with a change that the application decoded from the
 /// entry, and may have altered: a step whose node it sets to zero is vetoed. Every member must
-/// alter it alike.
+/// alter it alike. The new membership is written to conf_state, which may be NULL; the caller then
+/// owns it and frees it with raftcore_conf_state_destroy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_apply_conf_change(
     node: *mut raftcore_node,

@@ -109,6 +109,33 @@ fn every_export_is_tested_in_c() {
     }
 }
 
+/// Who hands something out says whose it is, in the same words everywhere.
+#[test]
+fn every_function_says_who_owns_what_it_hands_out() {
+    let header = header();
+    let mut said = 0;
+    for name in declared() {
+        let (before, after) = header.split_once(&format!("{name}(")).unwrap();
+        let doc = before.rsplit("\n\n").next().unwrap().replace("\n/// ", " ");
+        let arguments = after.split_once(");").unwrap().0;
+        let words = if arguments.contains("raftcore_buffer *out") {
+            "The caller owns the buffer and frees it with raftcore_buffer_free."
+        } else if arguments.contains("raftcore_ready **") {
+            "belongs to the node and is valid until it is given back"
+        } else if arguments.contains("**") {
+            "owns"
+        } else {
+            continue;
+        };
+        assert!(doc.contains(words), "{name} does not say: {words}");
+        let is_object = words == "owns";
+        let frees = ["frees it with raftcore_", "frees them with raftcore_"];
+        assert!(!is_object || frees.iter().any(|words| doc.contains(words)), "{name}: {doc}");
+        said += 1;
+    }
+    assert!(said > 25, "{said}");
+}
+
 /// What cannot be called from C, and why.
 const NOT_IN_C: [(&str, &str); 9] = [
     ("node::fault_with", "for the boundary itself"),
