@@ -150,7 +150,7 @@ const NOT_IN_C: [(&str, &str); 9] = [
 ];
 
 /// Names that C has in another form.
-const RENAMED: [(&str, &str); 28] = [
+const RENAMED: [(&str, &str); 29] = [
     ("node::new", "raftcore_node_create"),
     ("node::step_encoded", "raftcore_node_step"),
     ("node::step", "raftcore_node_step_messages"),
@@ -163,6 +163,7 @@ const RENAMED: [(&str, &str); 28] = [
     ("memory::new", "raftcore_storage_create_memory"),
     ("memory::with_conf_state", "raftcore_storage_create_memory"),
     ("memory::persist", "raftcore_node_persist"),
+    ("memory::persist_taking", "raftcore_node_persist"),
     ("memory::hard_state", "raftcore_storage_initial_state"),
     ("wire::encode", "raftcore_message_encode"),
     ("wire::decode", "raftcore_message_decode"),
