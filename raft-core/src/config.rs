@@ -97,7 +97,9 @@ pub struct Config {
     pub votes_wait_for_sync: bool,
     /// Whether a leader builds its appends when the Ready is taken: one for each member, with
     /// everything that was proposed, acknowledged and committed meanwhile. Off, as upstream has it,
-    /// every proposal and every commit makes a message of its own. Default on.
+    /// every proposal and every commit makes a message of its own. And whether a member leaves an
+    /// append unanswered that only told it how much is committed of what it acknowledged before.
+    /// Default on.
     pub coalesce_appends: bool,
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Core<S> {
     pub(crate) leader: Option<NodeId>,
     pub(crate) log: Log<S>,
     pub(crate) membership: Membership,
+    /// How far this node has told the leader of this term that their logs match.
+    pub(crate) acknowledged: Index,
     /// The index of the last snapshot that was restored: the membership has what is before it.
     pub(crate) restored: Index,
     /// Ticks since the leader was last heard; on a leader, since it last checked its quorum.
@@ -72,6 +74,7 @@ impl<S: Storage> Core<S> {
             leader: None,
             log,
             membership,
+            acknowledged: Index::ZERO,
             restored: Index::ZERO,
             election_elapsed: 0,
             since_leader: u32::MAX,
@@ -114,6 +117,7 @@ impl<S: Storage> Core<S> {
             self.vote = None;
         }
         self.leader = None;
+        self.acknowledged = Index::ZERO;
         self.election_elapsed = 0;
         self.draw_election_timeout();
     }

@@ -65,11 +65,22 @@ impl<S: Storage> Core<S> {
             }
             // Beyond the last new entry this log may still differ from the leader's.
             self.commit_to(commit.min(last_new));
+            if last_new <= self.acknowledged && self.is_mere_news(committed, commit, last_new) {
+                return;
+            }
+            self.acknowledged = self.acknowledged.max(last_new);
             AppendResponse { index: last_new, rejection: None }
         } else {
             self.reject(prev)
         };
         self.send(from, Body::AppendResponse(response));
+    }
+
+    /// Whether an append of what was acknowledged already only told how much of it is committed.
+    /// That needs no answer. If the acknowledgement was lost, the leader asks again, and as nothing
+    /// is news a second time, or it has committed more than is here, that is answered.
+    fn is_mere_news(&self, before: Index, commit: Index, last_new: Index) -> bool {
+        self.settings.coalesce_appends && before < commit && commit <= last_new
     }
 
     /// The answer to an append whose previous entry is not here, with where the logs may meet.

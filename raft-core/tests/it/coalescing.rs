@@ -108,7 +108,7 @@ fn one_word_to_itself_acknowledges_all_that_was_proposed() {
 }
 
 #[test]
-fn a_follower_knows_no_difference() {
+fn a_follower_answers_each_append_with_entries() {
     let mut follower = Member::new(2, &[1, 2, 3]);
     follower.step(append(1, 2, 1, (0, 0), &[(1, 1)], 0)).unwrap();
     follower.step(append(1, 2, 1, (1, 1), &[(1, 2)], 1)).unwrap();
@@ -116,4 +116,49 @@ fn a_follower_knows_no_difference() {
         texts(&follower.drain()),
         ["2->1 MsgAppResp Term:1 Log:0/1", "2->1 MsgAppResp Term:1 Log:0/2"]
     );
+}
+
+#[test]
+fn a_commit_index_alone_is_not_answered() {
+    let check = |coalesces, answers: &[&str]| {
+        let mut follower = Member::with(2, &[1, 2, 3], |c| c.coalesce_appends = coalesces);
+        follower.step(append(1, 2, 1, (0, 0), &[(1, 1)], 0)).unwrap();
+        follower.drain();
+        follower.step(append(1, 2, 1, (1, 1), &[], 1)).unwrap();
+        assert_eq!(follower.commit(), 1);
+        assert_eq!(texts(&follower.drain()), answers);
+    };
+    check(true, &[]);
+    check(false, &["2->1 MsgAppResp Term:1 Log:0/1"]);
+}
+
+#[test]
+fn a_leader_that_missed_the_acknowledgement_is_answered_when_it_asks_again() {
+    let mut follower = Member::new(2, &[1, 2, 3]);
+    let mut answer = |message: Message| {
+        follower.step(message).unwrap();
+        texts(&follower.drain()).join(" ")
+    };
+    assert_eq!(answer(append(1, 2, 1, (0, 0), &[(1, 1), (1, 2)], 0)), acknowledged(1, 2));
+    assert_eq!(answer(append(1, 2, 1, (1, 2), &[], 1)), "");
+    assert_eq!(answer(append(1, 2, 1, (1, 2), &[], 1)), acknowledged(1, 2), "nothing is news");
+    assert_eq!(answer(append(1, 2, 1, (1, 2), &[], 3)), acknowledged(1, 2), "more is committed");
+}
+
+#[test]
+fn what_this_leader_was_not_told_is_acknowledged() {
+    // Told to an earlier leader.
+    let mut follower = Member::new(2, &[1, 2, 3]);
+    follower.step(append(1, 2, 1, (0, 0), &[(1, 1), (1, 2)], 1)).unwrap();
+    follower.drain();
+    follower.step(append(3, 2, 2, (1, 2), &[], 2)).unwrap();
+    assert_eq!(texts(&follower.drain()), ["2->3 MsgAppResp Term:2 Log:0/2"]);
+    // Told before a restart, perhaps.
+    let mut follower = Member::with_log(2, &[1, 2, 3], &[1, 1], 1);
+    follower.step(append(1, 2, 1, (1, 2), &[], 2)).unwrap();
+    assert_eq!(texts(&follower.drain()), [acknowledged(1, 2)]);
+}
+
+fn acknowledged(term: u64, index: u64) -> String {
+    format!("2->1 MsgAppResp Term:{term} Log:0/{index}")
 }
