@@ -1513,6 +1513,14 @@ raftcore_status raftcore_node_wake(raftcore_node *node, raftcore_error *error);
 /// descriptor left.
 raftcore_status raftcore_node_ready_fd(raftcore_node *node, int32_t *fd, raftcore_error *error);
 
+/// Writes to word the address of an int32_t that says what raftcore_node_has_ready would, for a
+/// program that asks often, or from a language in which a call is dear. Each call on the node sets
+/// it before it returns. Read it with an atomic load if other threads use the node. It belongs to
+/// the node, until that is destroyed.
+raftcore_status raftcore_node_ready_word(raftcore_node *node,
+                                         const int32_t **word,
+                                         raftcore_error *error);
+
 /* ------------------------------------------------------------------------------------------------
  * Looking at a node.
  * --------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/raftcore/raftcore/bindings/go/internal/capi"
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
@@ -127,10 +128,14 @@ func (n *node) run() {
 	defer n.raw.Close()
 	l := loop{node: n}
 	for {
-		if n.hasFailed() {
+		state, err := n.raw.node.State()
+		if err != nil || state.Faulted {
+			n.fail(err)
 			return
 		}
-		l.watchLeader()
+		if state.Leader != l.leader {
+			l.watchLeader(&state)
+		}
 		if l.readies == nil && l.advances == nil && n.raw.HasReady() {
 			// A Ready that is taken cannot grow. So first take what waits already.
 			if stopped, took := l.poll(); stopped {
@@ -146,28 +151,21 @@ func (n *node) run() {
 	}
 }
 
-// hasFailed stops the node when its core is faulted.
-func (n *node) hasFailed() bool {
-	state, err := n.raw.node.State()
-	if err == nil && !state.Faulted {
-		return false
-	}
-	if _, _, err = n.raw.node.Ready(); err == nil {
-		err = ErrFaulted
+// fail remembers why the node stops: its core is faulted.
+func (n *node) fail(err error) {
+	if err == nil {
+		if _, _, err = n.raw.node.Ready(); err == nil {
+			err = ErrFaulted
+		}
 	}
 	n.mu.Lock()
 	n.err = translate(err)
 	n.mu.Unlock()
 	n.raw.logger.Errorf("raft.node: stopped: %v", n.err)
-	return true
 }
 
 // watchLeader lets proposals in only when there is somebody to take them.
-func (l *loop) watchLeader() {
-	state, err := l.raw.node.State()
-	if err != nil || state.Leader == l.leader {
-		return
-	}
+func (l *loop) watchLeader(state *capi.State) {
 	log := l.raw.logger
 	switch {
 	case state.Leader == None:

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"sync"
-	"weak"
 
 	"github.com/raftcore/raftcore/bindings/go/internal/capi"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -23,7 +22,6 @@ import (
 // for Err, and does nothing. The methods may be called from any goroutine, one at a time.
 type RawNode struct {
 	node   *capi.Node
-	self   weak.Pointer[capi.Node]
 	memory *MemoryStorage
 	logger Logger
 	async  bool
@@ -60,7 +58,7 @@ func NewRawNode(config *Config) (*RawNode, error) {
 		return nil, translate(err)
 	}
 	return &RawNode{
-		node: node, self: weak.Make(node), memory: memory, logger: config.Logger,
+		node: node, memory: memory, logger: config.Logger,
 		async:  config.AsyncStorageWrites,
 		limits: limits{messages: config.MaxInflightMsgs, bytes: config.MaxInflightBytes},
 	}, nil
@@ -70,6 +68,9 @@ func NewRawNode(config *Config) (*RawNode, error) {
 // is freed some time after the node is no longer in use.
 func (rn *RawNode) Close() {
 	rn.node.Close()
+	if rn.memory != nil {
+		rn.memory.node.CompareAndSwap(rn.node, nil)
+	}
 }
 
 // Err returns what a method without an error last failed with, or nil. Upstream panics at these.
@@ -334,7 +335,7 @@ func (rn *RawNode) Ready() Ready {
 	case rn.async:
 		rn.await(rd.Responses)
 	case rn.memory != nil:
-		rn.memory.hand(rn.self, &rd.Ready)
+		rn.memory.node.Store(rn.node)
 	}
 	return rd.Ready
 }
@@ -351,7 +352,7 @@ func (rn *RawNode) Advance(_ Ready) {
 		return
 	}
 	if rn.memory != nil {
-		rn.memory.hand(rn.self, nil)
+		rn.memory.node.CompareAndSwap(rn.node, nil)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"weak"
 
 	"github.com/raftcore/raftcore/bindings/go/internal/capi"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -420,7 +419,7 @@ func (p *player) ready(r *replica) error {
 			rd.Responses[m] = number
 		}
 	} else if !p.calledBack {
-		r.memory.hand(weak.Make(r.node), &rd.Ready)
+		r.memory.node.Store(r.node)
 	}
 	r.ready = rd
 	p.hashReady(&rd, r)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"sync"
-	"weak"
+	"sync/atomic"
 
 	"github.com/raftcore/raftcore/bindings/go/internal/capi"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -19,21 +19,11 @@ type MemoryStorage struct {
 	sync.Mutex
 
 	once   sync.Once
-	own    sync.Mutex
 	memory *capi.Storage
 	failed error
-	// The Ready that the node of this storage has outstanding: what is appended from it is in the
-	// library already and need not be copied there.
-	handed handed
-	// The node, while some of it waits for that node's next call.
-	waiting *capi.Node
-}
-
-type handed struct {
-	node      weak.Pointer[capi.Node]
-	entries   []*pb.Entry
-	hardState *pb.HardState
-	snapshot  *pb.Snapshot
+	// The node of this storage, while it has a Ready outstanding: what is stored of that is in the
+	// library already and need not be copied there. It may wait for the node's next call.
+	node atomic.Pointer[capi.Node]
 }
 
 var _ Storage = (*MemoryStorage)(nil)
@@ -60,11 +50,7 @@ func (ms *MemoryStorage) settled() (*capi.Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	ms.own.Lock()
-	node := ms.waiting
-	ms.waiting = nil
-	ms.own.Unlock()
-	if node != nil {
+	if node := ms.node.Load(); node != nil {
 		err = node.Flush()
 	}
 	if err == capi.ErrClosed {
@@ -85,8 +71,7 @@ func (ms *MemoryStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
 
 // SetHardState saves the hard state.
 func (ms *MemoryStorage) SetHardState(st *pb.HardState) error {
-	isHanded := func(h *handed) bool { return st != nil && h.hardState == st }
-	if ms.take(capi.PersistHardState, isHanded) {
+	if node := ms.handing(); node != nil && node.StoreHardState(st) {
 		return nil
 	}
 	s, err := ms.settled()
@@ -149,8 +134,7 @@ func (ms *MemoryStorage) Snapshot() (*pb.Snapshot, error) {
 // ApplySnapshot replaces the log by a snapshot. One without an index only sets the membership, as
 // long as the storage is empty.
 func (ms *MemoryStorage) ApplySnapshot(snap *pb.Snapshot) error {
-	isHanded := func(h *handed) bool { return snap != nil && h.snapshot == snap }
-	if ms.take(capi.PersistSnapshot, isHanded) {
+	if node := ms.handing(); node != nil && node.StoreSnapshot(snap) {
 		return nil
 	}
 	s, err := ms.settled()
@@ -196,10 +180,7 @@ func (ms *MemoryStorage) Append(entries []*pb.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	isHanded := func(h *handed) bool {
-		return len(h.entries) == len(entries) && &h.entries[0] == &entries[0]
-	}
-	if ms.take(capi.PersistEntries, isHanded) {
+	if node := ms.handing(); node != nil && node.StoreEntries(entries) {
 		return nil
 	}
 	s, err := ms.settled()
@@ -209,33 +190,12 @@ func (ms *MemoryStorage) Append(entries []*pb.Entry) error {
 	return translate(s.Append(entries))
 }
 
-// hand remembers what a node handed out, or forgets it.
-func (ms *MemoryStorage) hand(node weak.Pointer[capi.Node], rd *Ready) {
-	ms.own.Lock()
-	defer ms.own.Unlock()
-	ms.waiting = nil
-	ms.handed = handed{}
-	if rd != nil {
-		ms.handed = handed{node, rd.Entries, rd.HardState, rd.Snapshot}
-	}
-}
-
-// take has a part of the outstanding Ready stored, if that is what is meant.
-func (ms *MemoryStorage) take(part uint32, isMeant func(*handed) bool) bool {
+// handing is the node with an outstanding Ready, or nil.
+func (ms *MemoryStorage) handing() *capi.Node {
 	if ms == nil {
-		return false
+		return nil
 	}
-	ms.own.Lock()
-	defer ms.own.Unlock()
-	if !isMeant(&ms.handed) {
-		return false
-	}
-	node := ms.handed.node.Value()
-	if node == nil || node.Persist(part) != nil {
-		return false
-	}
-	ms.waiting = node
-	return true
+	return ms.node.Load()
 }
 
 // open returns the library's form of a storage. A MemoryStorage is used as it is; any other one,

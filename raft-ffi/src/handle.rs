@@ -4,7 +4,7 @@
 //! whether there is a Ready, and the log lines are handed over when the lock is released.
 
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use raftcore::{Fault, Node};
@@ -27,6 +27,8 @@ pub(crate) struct Handle {
     pub(crate) changed: Condvar,
     /// Which thread is inside, so that a callback that comes back is refused; zero: none.
     inside: AtomicUsize,
+    /// Whether there is a Ready, for a program that reads it without a call.
+    pub(crate) word: AtomicI32,
 }
 
 /// What the lock protects.
@@ -35,6 +37,8 @@ pub(crate) struct State {
     pub(crate) ready: ReadyMemory,
     pub(crate) awaited: Awaited,
     pub(crate) signal: Option<Signal>,
+    /// Whether the program has asked where the word is.
+    pub(crate) word_is_read: bool,
     /// How many threads wait in `raftcore_node_poll_ready`.
     pub(crate) waiting: usize,
     pub(crate) wakes: Wakes,
@@ -52,13 +56,19 @@ impl Handle {
             ready,
             awaited: Awaited::default(),
             signal: None,
+            word_is_read: false,
             waiting: 0,
             wakes: Wakes::default(),
             journal: Journal::default(),
             fault_is_told: false,
             _storage: storage,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), inside: AtomicUsize::new(0) }
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            inside: AtomicUsize::new(0),
+            word: AtomicI32::new(0),
+        }
     }
 
     /// Locks the node for one call.
@@ -138,6 +148,14 @@ impl Locked<'_> {
         self.state.take_lines()
     }
 
+    /// For a program that reads it without a call.
+    #[inline]
+    fn note(&self) {
+        if self.state.word_is_read {
+            self.handle.word.store(i32::from(self.state.has_news()), Ordering::Release);
+        }
+    }
+
     fn unlock(&mut self) {
         self.handle.inside.store(0, Ordering::Relaxed);
         // SAFETY: called once, at the end of `drop`, and nothing looks at it afterwards.
@@ -150,9 +168,11 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         if self.state.somebody_listens() || std::thread::panicking() {
             let lines = self.tell();
+            self.note();
             self.unlock();
             drop(lines);
         } else {
+            self.note();
             self.unlock();
         }
     }

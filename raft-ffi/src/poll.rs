@@ -74,6 +74,28 @@ pub unsafe extern "C" fn raftcore_node_ready_fd(
     })
 }
 
+/// Writes to word the address of an int32_t that says what raftcore_node_has_ready would, for a
+/// program that asks often, or from a language in which a call is dear. Each call on the node sets
+/// it before it returns. Read it with an atomic load if other threads use the node. It belongs to
+/// the node, until that is destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_ready_word(
+    node: *mut raftcore_node,
+    word: *mut *const i32,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, out) = unsafe { (handle::of(node)?, Out::required(word, "word")?) };
+        node.call(|state| {
+            state.word_is_read = true;
+            Ok(())
+        })?;
+        out.write(node.word.as_ptr());
+        Ok(())
+    })
+}
+
 fn poll(node: &Handle, timeout_ms: i32) -> Result<*const raftcore_ready, Failure> {
     let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     let deadline = timeout.map(|timeout| Instant::now() + timeout);

@@ -11,6 +11,7 @@ static void node_functions(raftcore_node *node)
     raftcore_buffer buffer;
     raftcore_conf_change change = {.struct_size = sizeof change};
     raftcore_entry entry = {.kind = RAFTCORE_ENTRY_CONF_CHANGE};
+    const int32_t *word;
     int32_t fd;
     IS_NULL(raftcore_config_init(NULL, sizeof config, &error));
     IS_NULL(raftcore_node_create(NULL, NULL, &other, &error));
@@ -51,6 +52,8 @@ static void node_functions(raftcore_node *node)
     IS_NULL(raftcore_node_wake(NULL, &error));
     IS_NULL(raftcore_node_ready_fd(NULL, &fd, &error));
     IS_NULL(raftcore_node_ready_fd(node, NULL, &error));
+    IS_NULL(raftcore_node_ready_word(NULL, &word, &error));
+    IS_NULL(raftcore_node_ready_word(node, NULL, &error));
     IS_NULL(raftcore_node_status(NULL, NULL, &error));
     IS_NULL(raftcore_node_status(node, NULL, &error));
     IS_NULL(raftcore_node_details(NULL, NULL, &error));

@@ -10,7 +10,6 @@ package capi
 
 /*
 #cgo noescape rc_step
-#cgo noescape rc_step_message
 #cgo noescape rc_step_many
 #cgo noescape rc_propose
 #cgo noescape rc_propose_many

@@ -33,6 +33,8 @@ type Config struct {
 type Node struct {
 	mu  sync.Mutex
 	box *C.rc_box
+	// The same, as calls take it.
+	ref *C.rc_node
 	// Whether a callback into Go runs on behalf of a call: then a second call is refused rather
 	// than left waiting for itself.
 	inside  *atomic.Int32
@@ -40,44 +42,47 @@ type Node struct {
 	// Whether it writes to its storage by messages.
 	async bool
 	slabs slabs
+	// Of the Ready that is outstanding.
+	handed handed
 	// Bytes on their way in.
 	scratch []byte
 }
 
 // NewNode makes a node. The storage may be let go of afterwards.
 func NewNode(config Config, storage *Storage, logger LogFunc, level int32) (*Node, error) {
-	box := C.rc_box_new()
-	if box == nil {
+	ref := C.rc_node_new()
+	if ref == nil {
 		return nil, outOfMemory()
 	}
+	box := C.rc_box_of(ref)
 	c, err := config.toC(&box.error)
 	if err != nil {
-		C.rc_box_free(box)
+		C.rc_node_free(ref)
 		return nil, err
 	}
-	status := C.rc_create(box, c, storage.pointer)
+	status := C.rc_create(ref, c, storage.pointer)
 	runtime.KeepAlive(storage)
 	if status != C.RAFTCORE_OK {
 		err := failure(status, &box.error)
-		C.rc_box_free(box)
+		C.rc_node_free(ref)
 		return nil, err
 	}
-	node := &Node{box: box, inside: storage.inside, async: config.AsyncWrites}
+	node := &Node{ref: ref, box: box, inside: storage.inside, async: config.AsyncWrites}
 	if node.inside == nil {
 		node.inside = new(atomic.Int32)
 	}
 	if logger != nil {
 		handle := cgo.NewHandle(&logSink{write: logger, inside: node.inside})
-		if status := C.rc_set_log(box, C.int32_t(level),
+		if status := C.rc_set_log(ref, C.int32_t(level),
 			C.uint64_t(handle)); status != C.RAFTCORE_OK {
 			handle.Delete()
 			err := failure(status, &box.error)
-			C.rc_box_free(box)
+			C.rc_node_free(ref)
 			return nil, err
 		}
 	}
 	count(1)
-	node.cleanup = runtime.AddCleanup(node, free, box)
+	node.cleanup = runtime.AddCleanup(node, free, ref)
 	return node, nil
 }
 
@@ -120,8 +125,8 @@ func flag(on bool) C.uint32_t {
 	return 0
 }
 
-func free(box *C.rc_box) {
-	C.rc_box_free(box)
+func free(ref *C.rc_node) {
+	C.rc_node_free(ref)
 	count(-1)
 }
 
@@ -132,8 +137,8 @@ func (n *Node) Close() {
 	}
 	defer n.mu.Unlock()
 	n.cleanup.Stop()
-	free(n.box)
-	n.box, n.slabs, n.scratch = nil, slabs{}, nil
+	free(n.ref)
+	n.ref, n.box, n.slabs, n.handed, n.scratch = nil, nil, slabs{}, handed{}, nil
 }
 
 // enter locks the node for one call.
@@ -155,52 +160,52 @@ func (n *Node) enter() error {
 }
 
 // call makes one call. The lock is held until it returned, which keeps the node alive as well.
-func (n *Node) call(act func(box *C.rc_box) C.int32_t) error {
+func (n *Node) call(act func(node *C.rc_node) C.int32_t) error {
 	if err := n.enter(); err != nil {
 		return err
 	}
 	defer n.mu.Unlock()
-	return failure(act(n.box), &n.box.error)
+	return failure(act(n.ref), &n.box.error)
 }
 
 // Tick lets one tick pass.
 func (n *Node) Tick() error {
-	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_tick(box) })
+	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_tick(node) })
 }
 
 // TickQuiesced lets one tick pass without acting on it.
 func (n *Node) TickQuiesced() error {
-	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_tick_quiesced(box) })
+	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_tick_quiesced(node) })
 }
 
 // Campaign campaigns at once.
 func (n *Node) Campaign() error {
-	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_campaign(box) })
+	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_campaign(node) })
 }
 
 // ForgetLeader makes a follower forget who leads.
 func (n *Node) ForgetLeader() error {
-	return n.call(func(box *C.rc_box) C.int32_t { return C.rc_forget_leader(box) })
+	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_forget_leader(node) })
 }
 
 // TransferLeader asks for leadership to be handed over.
 func (n *Node) TransferLeader(to uint64) error {
-	return n.call(func(box *C.rc_box) C.int32_t {
-		return C.rc_transfer_leader(box, C.uint64_t(to))
+	return n.call(func(node *C.rc_node) C.int32_t {
+		return C.rc_transfer_leader(node, C.uint64_t(to))
 	})
 }
 
 // ReportUnreachable says that a message could not be sent.
 func (n *Node) ReportUnreachable(peer uint64) error {
-	return n.call(func(box *C.rc_box) C.int32_t {
-		return C.rc_report_unreachable(box, C.uint64_t(peer))
+	return n.call(func(node *C.rc_node) C.int32_t {
+		return C.rc_report_unreachable(node, C.uint64_t(peer))
 	})
 }
 
 // ReportSnapshot says how the sending of a snapshot went.
 func (n *Node) ReportSnapshot(peer uint64, status int32) error {
-	return n.call(func(box *C.rc_box) C.int32_t {
-		return C.rc_report_snapshot(box, C.uint64_t(peer), C.int32_t(status))
+	return n.call(func(node *C.rc_node) C.int32_t {
+		return C.rc_report_snapshot(node, C.uint64_t(peer), C.int32_t(status))
 	})
 }
 
@@ -210,60 +215,32 @@ func (n *Node) ReadIndex(context []byte) error {
 		return err
 	}
 	defer n.mu.Unlock()
-	return failure(C.rc_read_index(n.box, bytes(context), C.size_t(len(context))), &n.box.error)
+	return failure(C.rc_read_index(n.ref, bytes(context), C.size_t(len(context))), &n.box.error)
 }
 
 // Bootstrap starts a group.
 func (n *Node) Bootstrap(ids []uint64, contexts [][]byte) error {
 	packed, lengths := pack(nil, contexts)
-	return n.call(func(box *C.rc_box) C.int32_t {
-		return C.rc_bootstrap(box, numbers(ids), numbers(lengths), C.size_t(len(ids)),
+	return n.call(func(node *C.rc_node) C.int32_t {
+		return C.rc_bootstrap(node, numbers(ids), numbers(lengths), C.size_t(len(ids)),
 			bytes(packed))
 	})
 }
 
-// Step hands in a message from a peer.
-func (n *Node) Step(m *pb.Message) error {
+// Step hands in a message from a peer. Its entries belong to the node then, as with upstream.
+func (n *Node) Step(m *pb.Message) (err error) {
 	if err := n.enter(); err != nil {
 		return err
 	}
 	defer n.mu.Unlock()
-	if m.Snapshot != nil {
-		return n.stepEncoded(m)
-	}
-	c := &n.box.message
-	c.kind = C.raftcore_message_kind(m.GetType())
-	c.to, c.from = C.uint64_t(m.GetTo()), C.uint64_t(m.GetFrom())
-	if c.to == 0 {
-		c.to = n.box.id
-	}
-	c.term, c.log_term, c.index = C.uint64_t(m.GetTerm()), C.uint64_t(m.GetLogTerm()),
-		C.uint64_t(m.GetIndex())
-	c.commit, c.vote = C.uint64_t(m.GetCommit()), C.uint64_t(m.GetVote())
-	c.reject, c.reject_hint = flag(m.GetReject()), C.uint64_t(m.GetRejectHint())
-	context, entries := m.Context, m.Entries
-	if isRead(c) {
-		if len(entries) != 1 {
-			return n.stepEncoded(m)
-		}
-		context, entries = entries[0].GetData(), nil
-	}
-	var err error
-	if n.scratch, err = packEntries(n.scratch[:0], entries); err != nil {
-		return err
-	}
-	status := C.rc_step_message(n.box, bytes(n.scratch), C.size_t(len(entries)), bytes(context),
-		C.size_t(len(context)))
-	n.shrink()
-	return failure(status, &n.box.error)
-}
-
-func (n *Node) stepEncoded(m *pb.Message) (err error) {
 	if n.scratch, err = AppendMessage(n.scratch[:0], m, uint64(n.box.id)); err != nil {
 		return err
 	}
-	status := C.rc_step(n.box, bytes(n.scratch), C.size_t(len(n.scratch)))
+	status := C.rc_step(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)))
 	n.shrink()
+	if status == C.RAFTCORE_OK && m.GetType() == pb.MsgApp {
+		n.slabs.arrived.entries(m.Entries)
+	}
 	return failure(status, &n.box.error)
 }
 
@@ -284,7 +261,7 @@ func (n *Node) StepMany(messages []*pb.Message) ([]error, error) {
 		lengths[i] = uint64(len(n.scratch) - before)
 	}
 	statuses := make([]int32, len(messages))
-	first := C.rc_step_many(n.box, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
+	first := C.rc_step_many(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
 		C.size_t(len(messages)), (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(statuses))))
 	n.shrink()
 	if first == C.RAFTCORE_OK {
@@ -334,7 +311,11 @@ func (n *Node) Propose(data []byte) (Proposed, error) {
 		return Proposed{}, err
 	}
 	defer n.mu.Unlock()
-	return n.proposed(C.rc_propose(n.box, bytes(data), C.size_t(len(data))))
+	status := C.rc_propose(n.ref, bytes(data), C.size_t(len(data)))
+	if status == C.RAFTCORE_OK && n.box.proposed.first != 0 {
+		n.slabs.arrived.payloads(uint64(n.box.proposed.first), data)
+	}
+	return n.proposed(status)
 }
 
 // ProposeMany proposes payloads that become consecutive entries, all or none.
@@ -345,9 +326,12 @@ func (n *Node) ProposeMany(payloads [][]byte) (Proposed, error) {
 	defer n.mu.Unlock()
 	var lengths []uint64
 	n.scratch, lengths = pack(n.scratch[:0], payloads)
-	status := C.rc_propose_many(n.box, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
+	status := C.rc_propose_many(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
 		C.size_t(len(lengths)))
 	n.shrink()
+	if status == C.RAFTCORE_OK && n.box.proposed.first != 0 {
+		n.slabs.arrived.payloads(uint64(n.box.proposed.first), payloads...)
+	}
 	return n.proposed(status)
 }
 
@@ -366,7 +350,7 @@ func (n *Node) ProposeConfChange(kind pb.EntryType, data []byte) (Proposed, erro
 		return Proposed{}, err
 	}
 	defer n.mu.Unlock()
-	status := C.rc_propose_conf_change(n.box, C.int32_t(kind), bytes(data), C.size_t(len(data)))
+	status := C.rc_propose_conf_change(n.ref, C.int32_t(kind), bytes(data), C.size_t(len(data)))
 	return n.proposed(status)
 }
 
@@ -378,7 +362,7 @@ func (n *Node) ApplyConfChange(kind pb.EntryType, data []byte) (*pb.ConfState, e
 	}
 	defer n.mu.Unlock()
 	var state *C.raftcore_conf_state
-	status := C.rc_apply_conf_change(n.box, C.int32_t(kind), bytes(data), C.size_t(len(data)),
+	status := C.rc_apply_conf_change(n.ref, C.int32_t(kind), bytes(data), C.size_t(len(data)),
 		&state)
 	return n.takeConfState(status, state)
 }
@@ -391,7 +375,7 @@ func (n *Node) ApplyEntry(e *pb.Entry) (*pb.ConfState, error) {
 	}
 	defer n.mu.Unlock()
 	var state *C.raftcore_conf_state
-	status := C.rc_apply_entry(n.box, C.uint64_t(e.GetTerm()), C.uint64_t(e.GetIndex()),
+	status := C.rc_apply_entry(n.ref, C.uint64_t(e.GetTerm()), C.uint64_t(e.GetIndex()),
 		C.int32_t(e.GetType()), bytes(e.GetData()), C.size_t(len(e.GetData())), &state)
 	return n.takeConfState(status, state)
 }
@@ -418,7 +402,7 @@ func (n *Node) State() (State, error) {
 		return State{}, err
 	}
 	defer n.mu.Unlock()
-	C.rc_state(n.box)
+	C.rc_state(n.ref)
 	s := &n.box.state
 	return State{
 		ID: uint64(s.id), Term: uint64(s.term), Vote: uint64(s.vote), Commit: uint64(s.commit),
@@ -435,7 +419,12 @@ func (n *Node) HasReady() bool {
 		return false
 	}
 	defer n.mu.Unlock()
-	return n.box.has_ready == 1
+	return n.hasReady()
+}
+
+// hasReady reads the library's word for it.
+func (n *Node) hasReady() bool {
+	return atomic.LoadInt32((*int32)(unsafe.Pointer(n.box.word))) == 1
 }
 
 // Progress is how far a leader is with one member.
@@ -453,7 +442,7 @@ func (n *Node) Details() (*pb.ConfState, []Progress, error) {
 	}
 	defer n.mu.Unlock()
 	var details *C.raftcore_details
-	if err := failure(C.rc_details(n.box, &details), &n.box.error); err != nil {
+	if err := failure(C.rc_details(n.ref, &details), &n.box.error); err != nil {
 		return nil, nil, err
 	}
 	defer C.raftcore_details_destroy(details)
@@ -496,5 +485,5 @@ func (n *Node) StepEncoded(data []byte) error {
 		return err
 	}
 	defer n.mu.Unlock()
-	return failure(C.rc_step(n.box, bytes(data), C.size_t(len(data))), &n.box.error)
+	return failure(C.rc_step(n.ref, bytes(data), C.size_t(len(data))), &n.box.error)
 }

@@ -6,6 +6,7 @@ package capi
 import "C"
 
 import (
+	stdbytes "bytes"
 	"unsafe"
 
 	"go.etcd.io/raft/v3"
@@ -28,7 +29,7 @@ func (n *Node) Ready() (Ready, bool, error) {
 		return Ready{}, false, err
 	}
 	defer n.mu.Unlock()
-	if err := failure(C.rc_ready(n.box), &n.box.error); err != nil {
+	if err := failure(C.rc_ready(n.ref), &n.box.error); err != nil {
 		return Ready{}, false, err
 	}
 	if n.box.ready == nil {
@@ -36,37 +37,62 @@ func (n *Node) Ready() (Ready, bool, error) {
 	}
 	rd := n.copyReady(n.box.ready)
 	if n.async {
-		return rd, true, failure(C.rc_release(n.box), &n.box.error)
+		return rd, true, failure(C.rc_release(n.ref), &n.box.error)
 	}
+	n.handed = handed{rd.Entries, rd.HardState, rd.Snapshot}
 	return rd, true, nil
 }
 
 // Respond says that a storage thread's work is done.
 func (n *Node) Respond(number uint64) error {
-	return n.call(func(box *C.rc_box) C.int32_t {
-		return C.rc_storage_response(box, C.uint64_t(number))
+	return n.call(func(node *C.rc_node) C.int32_t {
+		return C.rc_storage_response(node, C.uint64_t(number))
 	})
 }
 
-// The parts of a Ready that Persist takes.
-const (
-	PersistSnapshot  = C.RAFTCORE_PERSIST_SNAPSHOT
-	PersistEntries   = C.RAFTCORE_PERSIST_ENTRIES
-	PersistHardState = C.RAFTCORE_PERSIST_HARD_STATE
-)
-
-// Persist has parts of the outstanding Ready put into the node's memory storage, without copying a
-// payload and without a call: the next call that needs them there does it first.
-func (n *Node) Persist(parts uint32) error {
-	if err := n.enter(); err != nil {
-		return err
-	}
-	defer n.mu.Unlock()
-	n.box.stored |= C.uint32_t(parts)
-	return nil
+// handed is what the application is to store of the Ready that is outstanding.
+type handed struct {
+	entries   []*pb.Entry
+	hardState *pb.HardState
+	snapshot  *pb.Snapshot
 }
 
-// Flush does what Persist left to be done.
+// StoreEntries says that the application stores these entries. If they are those of the outstanding
+// Ready they go into the node's memory storage, without copying a payload and without a call: the
+// next call that needs them there does it first. If not, it returns false.
+func (n *Node) StoreEntries(entries []*pb.Entry) bool {
+	return n.store(C.RAFTCORE_PERSIST_ENTRIES, func(h *handed) bool {
+		return len(entries) > 0 && len(h.entries) == len(entries) && &h.entries[0] == &entries[0]
+	})
+}
+
+// StoreHardState is StoreEntries for a hard state.
+func (n *Node) StoreHardState(state *pb.HardState) bool {
+	return n.store(C.RAFTCORE_PERSIST_HARD_STATE, func(h *handed) bool {
+		return state != nil && h.hardState == state
+	})
+}
+
+// StoreSnapshot is StoreEntries for a snapshot.
+func (n *Node) StoreSnapshot(snap *pb.Snapshot) bool {
+	return n.store(C.RAFTCORE_PERSIST_SNAPSHOT, func(h *handed) bool {
+		return snap != nil && h.snapshot == snap
+	})
+}
+
+func (n *Node) store(part C.uint32_t, isMeant func(*handed) bool) bool {
+	if n.enter() != nil {
+		return false
+	}
+	defer n.mu.Unlock()
+	if !isMeant(&n.handed) {
+		return false
+	}
+	n.box.stored |= part
+	return true
+}
+
+// Flush does what was left to be done.
 func (n *Node) Flush() error {
 	if err := n.enter(); err != nil {
 		return err
@@ -75,17 +101,23 @@ func (n *Node) Flush() error {
 	if n.box.stored == 0 {
 		return nil
 	}
-	return failure(C.rc_persist(n.box), &n.box.error)
+	return failure(C.rc_persist(n.ref), &n.box.error)
 }
 
 // Advance says that everything in the outstanding Ready is done.
 func (n *Node) Advance() error {
-	return n.call(func(box *C.rc_box) C.int32_t {
-		if box.ready == nil {
-			return C.RAFTCORE_OK
-		}
-		return C.rc_advance(box)
-	})
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	if n.box.ready == nil {
+		return nil
+	}
+	if err := failure(C.rc_advance(n.ref), &n.box.error); err != nil {
+		return err
+	}
+	n.handed = handed{}
+	return nil
 }
 
 // entrySlot is an entry and what it points to.
@@ -95,13 +127,12 @@ type entrySlot struct {
 	kind        pb.EntryType
 }
 
-// messageSlot is a message and what it points to.
+// messageSlot is a message and its kind. The numbers that it points to are in a slab of their own,
+// since no kind has all of them.
 type messageSlot struct {
-	message                        pb.Message
-	kind                           pb.MessageType
-	to, from, term, logTerm, index uint64
-	commit, vote, rejectHint       uint64
-	reject                         bool
+	message pb.Message
+	kind    pb.MessageType
+	reject  bool
 }
 
 // stateSlot is a hard state and what it points to.
@@ -119,8 +150,10 @@ type slabs struct {
 	data     []byte
 	messages []messageSlot
 	outgoing []*pb.Message
+	numbers  []uint64
 	states   []stateSlot
 	recent   recent
+	arrived  arrived
 }
 
 // So much of each kind is allocated at once, if not more is needed.
@@ -130,6 +163,7 @@ const (
 	dataChunk    = 4096
 	messageChunk = 16
 	stateChunk   = 16
+	numberChunk  = 128
 )
 
 // take hands out n things of a slab, and makes a new one if need be.
@@ -167,6 +201,7 @@ func (n *Node) copyReady(c *C.raftcore_ready) Ready {
 	// First what is new, so that what follows finds it.
 	rd.Entries = s.copyEntries(&c.entries)
 	s.recent.add(rd.Entries)
+	s.arrived.forget()
 	rd.CommittedEntries = s.copyEntries(&c.committed)
 	if n.async {
 		s.copyAsync(&rd, c, uint64(n.box.id))
@@ -216,25 +251,45 @@ func (s *slabs) copyEntries(c *C.raftcore_entries) []*pb.Entry {
 	return s.newEntries(c)
 }
 
-// newEntries copies entries.
+// newEntries returns entries that are not handed out yet: what Go has of them already, and copies
+// of the rest.
 func (s *slabs) newEntries(c *C.raftcore_entries) []*pb.Entry {
-	count, size := int(c.count), 0
-	for i := range count {
-		size += int(at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i).data.len)
-	}
+	count := int(c.count)
 	out := take(&s.pointers, count, pointerChunk)
-	slots := take(&s.entries, count, entryChunk)
+	missing, size := 0, 0
+	for i := range out {
+		e := at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i)
+		known := s.arrived.of(e)
+		if known != nil && known.entry != nil {
+			out[i] = known.entry
+			continue
+		}
+		missing++
+		if known == nil {
+			size += int(e.data.len)
+		}
+	}
+	if missing == 0 {
+		return out
+	}
+	slots := take(&s.entries, missing, entryChunk)
 	data := take(&s.data, size, dataChunk)
 	for i := range out {
-		slot := &slots[i]
+		if out[i] != nil {
+			continue
+		}
 		e := at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i)
+		slot := &slots[0]
+		slots = slots[1:]
 		set(&slot.entry.Term, &slot.term, e.term)
 		set(&slot.entry.Index, &slot.index, e.index)
 		if e.kind != C.RAFTCORE_ENTRY_NORMAL {
 			slot.kind = pb.EntryType(e.kind)
 			slot.entry.Type = &slot.kind
 		}
-		if length := int(e.data.len); length > 0 {
+		if known := s.arrived.of(e); known != nil {
+			slot.entry.Data = known.data
+		} else if length := int(e.data.len); length > 0 {
 			slot.entry.Data = data[:length:length]
 			data = data[length:]
 			copy(slot.entry.Data, view(e.data.data, e.data.len))
@@ -242,6 +297,20 @@ func (s *slabs) newEntries(c *C.raftcore_entries) []*pb.Entry {
 		out[i] = &slot.entry
 	}
 	return out
+}
+
+// of returns what there is of an entry of the library's, if it is the same, or nil.
+func (a *arrived) of(e *C.raftcore_entry) *candidate {
+	known := a.at(uint64(e.index))
+	if known == nil || len(known.data) != int(e.data.len) ||
+		!stdbytes.Equal(known.data, view(e.data.data, e.data.len)) {
+		return nil
+	}
+	if k := known.entry; k != nil && (k.GetIndex() != uint64(e.index) ||
+		k.GetTerm() != uint64(e.term) || int32(k.GetType()) != int32(e.kind)) {
+		return nil
+	}
+	return known
 }
 
 // bytes copies bytes; none are nil.
@@ -317,14 +386,14 @@ func (s *slabs) message(c *C.raftcore_message) *pb.Message {
 	m := &slot.message
 	slot.kind = pb.MessageType(c.kind)
 	m.Type = &slot.kind
-	set(&m.To, &slot.to, c.to)
-	set(&m.From, &slot.from, c.from)
-	set(&m.Term, &slot.term, c.term)
-	set(&m.LogTerm, &slot.logTerm, c.log_term)
-	set(&m.Index, &slot.index, c.index)
-	set(&m.Commit, &slot.commit, c.commit)
-	set(&m.Vote, &slot.vote, c.vote)
-	set(&m.RejectHint, &slot.rejectHint, c.reject_hint)
+	m.To = s.number(c.to)
+	m.From = s.number(c.from)
+	m.Term = s.number(c.term)
+	m.LogTerm = s.number(c.log_term)
+	m.Index = s.number(c.index)
+	m.Commit = s.number(c.commit)
+	m.Vote = s.number(c.vote)
+	m.RejectHint = s.number(c.reject_hint)
 	if c.reject != 0 {
 		slot.reject = true
 		m.Reject = &slot.reject
@@ -356,7 +425,17 @@ func (s *slabs) contextEntry(c *C.raftcore_message) []*pb.Entry {
 	return out
 }
 
-// set sets a field, unless it is zero: on the wire absent means zero.
+// number makes a field, or none for zero: on the wire absent means zero.
+func (s *slabs) number(value C.uint64_t) *uint64 {
+	if value == 0 {
+		return nil
+	}
+	slot := &take(&s.numbers, 1, numberChunk)[0]
+	*slot = uint64(value)
+	return slot
+}
+
+// set sets a field, unless it is zero.
 func set(field **uint64, slot *uint64, value C.uint64_t) {
 	if value != 0 {
 		*slot = uint64(value)

@@ -1,49 +1,64 @@
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "_cgo_export.h"
 
+struct rc_node {
+    rc_box box;
+    raftcore_node *core;
+};
+
+rc_box *rc_box_of(rc_node *node)
+{
+    return &node->box;
+}
+
 /* Gives the memory storage what the application has stored of the outstanding Ready. */
-static int32_t enter(rc_box *box)
+static int32_t enter(rc_node *node)
 {
-    uint32_t parts = box->stored;
+    uint32_t parts = node->box.stored;
     if (parts == 0) return RAFTCORE_OK;
-    box->stored = 0;
-    return raftcore_node_persist_parts(box->node, box->ready, parts, &box->error);
+    node->box.stored = 0;
+    return raftcore_node_persist_parts(node->core, node->box.ready, parts, &node->box.error);
 }
 
-/* On leaving a call: what Go reads of the node without asking again. */
-static int32_t leave(rc_box *box, int32_t status)
+/* A log that is compacted gives back megabytes at once, and needs as many soon after. glibc hands
+   them to the kernel and page by page back again, unless the program has once freed a block as
+   large: then it learns to keep them. It does not learn if the user has set its thresholds. */
+static void teach_malloc(void)
 {
-    box->has_ready = raftcore_node_has_ready(box->node);
-    return status;
+    void *volatile block = malloc(8 << 20);
+    free(block);
 }
 
-rc_box *rc_box_new(void)
+rc_node *rc_node_new(void)
 {
-    rc_box *box = calloc(1, sizeof *box);
-    if (box == NULL) return NULL;
-    box->state.struct_size = sizeof box->state;
-    box->proposed.struct_size = sizeof box->proposed;
-    box->error.struct_size = sizeof box->error;
-    return box;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, teach_malloc);
+    rc_node *node = calloc(1, sizeof *node);
+    if (node == NULL) return NULL;
+    node->box.state.struct_size = sizeof node->box.state;
+    node->box.proposed.struct_size = sizeof node->box.proposed;
+    node->box.error.struct_size = sizeof node->box.error;
+    return node;
 }
 
-int32_t rc_create(rc_box *box, raftcore_config *config, raftcore_storage *storage)
+int32_t rc_create(rc_node *node, raftcore_config *config, raftcore_storage *storage)
 {
-    int32_t status = raftcore_node_create(config, storage, &box->node, &box->error);
-    box->id = config->id;
-    return status == RAFTCORE_OK ? leave(box, status) : status;
+    int32_t status = raftcore_node_create(config, storage, &node->core, &node->box.error);
+    node->box.id = config->id;
+    if (status != RAFTCORE_OK) return status;
+    return raftcore_node_ready_word(node->core, &node->box.word, &node->box.error);
 }
 
-void rc_box_free(rc_box *box)
+void rc_node_free(rc_node *node)
 {
-    if (box->node != NULL) (void)enter(box);
-    raftcore_node_destroy(box->node);
-    free(box->entries);
-    free(box);
+    if (node->core != NULL) (void)enter(node);
+    raftcore_node_destroy(node->core);
+    free(node);
 }
 
 static void log_line(void *user_data, raftcore_log_level level, const char *text, size_t len)
@@ -56,13 +71,13 @@ static void release(void *user_data)
     raftcoreGoRelease((uint64_t)(uintptr_t)user_data);
 }
 
-int32_t rc_set_log(rc_box *box, int32_t level, uint64_t handle)
+int32_t rc_set_log(rc_node *node, int32_t level, uint64_t handle)
 {
-    return raftcore_node_set_log(box->node, level, log_line, (void *)(uintptr_t)handle, release,
-                                 &box->error);
+    return raftcore_node_set_log(node->core, level, log_line, (void *)(uintptr_t)handle, release,
+                                 &node->box.error);
 }
 
-int32_t rc_bootstrap(rc_box *box, const uint64_t *ids, const uint64_t *lengths, size_t count,
+int32_t rc_bootstrap(rc_node *node, const uint64_t *ids, const uint64_t *lengths, size_t count,
                      const uint8_t *contexts)
 {
     raftcore_peer *peers = calloc(count + 1, sizeof *peers);
@@ -73,29 +88,29 @@ int32_t rc_bootstrap(rc_box *box, const uint64_t *ids, const uint64_t *lengths, 
         peers[i].context.len = lengths[i];
         contexts += lengths[i];
     }
-    int32_t status = raftcore_node_bootstrap(box->node, peers, count, &box->error);
+    int32_t status = raftcore_node_bootstrap(node->core, peers, count, &node->box.error);
     free(peers);
-    return leave(box, status);
+    return status;
 }
 
-int32_t rc_tick(rc_box *box)
+int32_t rc_tick(rc_node *node)
 {
-    return leave(box, raftcore_node_tick(box->node, &box->error));
+    return raftcore_node_tick(node->core, &node->box.error);
 }
 
-int32_t rc_tick_quiesced(rc_box *box)
+int32_t rc_tick_quiesced(rc_node *node)
 {
-    return leave(box, raftcore_node_tick_quiesced(box->node, &box->error));
+    return raftcore_node_tick_quiesced(node->core, &node->box.error);
 }
 
-int32_t rc_campaign(rc_box *box)
+int32_t rc_campaign(rc_node *node)
 {
-    return leave(box, raftcore_node_campaign(box->node, &box->error));
+    return raftcore_node_campaign(node->core, &node->box.error);
 }
 
-int32_t rc_step(rc_box *box, const uint8_t *data, size_t len)
+int32_t rc_step(rc_node *node, const uint8_t *data, size_t len)
 {
-    return leave(box, raftcore_node_step(box->node, data, len, &box->error));
+    return raftcore_node_step(node->core, data, len, &node->box.error);
 }
 
 /* Makes entries of a packed array. Their data stays where it is. */
@@ -115,134 +130,114 @@ static void unpack(raftcore_entry *array, const uint8_t *packed, size_t count)
     }
 }
 
-int32_t rc_step_message(rc_box *box, const uint8_t *packed, size_t count, const uint8_t *context,
-                        size_t context_len)
-{
-    if (count > box->capacity) {
-        raftcore_entry *larger = realloc(box->entries, count * sizeof *larger);
-        if (larger == NULL) return RAFTCORE_ERR_OS;
-        box->entries = larger;
-        box->capacity = count;
-    }
-    unpack(box->entries, packed, count);
-    raftcore_message *message = &box->message;
-    message->context.data = context;
-    message->context.len = context_len;
-    message->entries.items = box->entries;
-    message->entries.count = count;
-    message->entries.stride = sizeof *box->entries;
-    raftcore_messages one = {.items = message, .count = 1, .stride = sizeof *message};
-    return leave(box, raftcore_node_step_messages(box->node, &one, NULL, &box->error));
-}
-
-int32_t rc_step_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses)
 {
-    return leave(box, raftcore_node_step_packed(box->node, data, len, lengths, count, statuses,
-                                                &box->error));
+    return raftcore_node_step_packed(node->core, data, len, lengths, count, statuses,
+                                     &node->box.error);
 }
 
-int32_t rc_propose(rc_box *box, const uint8_t *data, size_t len)
+int32_t rc_propose(rc_node *node, const uint8_t *data, size_t len)
 {
-    return leave(box, raftcore_node_propose(box->node, data, len, &box->proposed, &box->error));
+    return raftcore_node_propose(node->core, data, len, &node->box.proposed, &node->box.error);
 }
 
-int32_t rc_propose_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_propose_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                         size_t count)
 {
-    return leave(box, raftcore_node_propose_packed(box->node, data, len, lengths, count,
-                                                   &box->proposed, &box->error));
+    return raftcore_node_propose_packed(node->core, data, len, lengths, count, &node->box.proposed,
+                                        &node->box.error);
 }
 
-int32_t rc_propose_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len)
+int32_t rc_propose_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len)
 {
-    return leave(box, raftcore_node_propose_conf_change_entry(box->node, kind, data, len,
-                                                              &box->proposed, &box->error));
+    return raftcore_node_propose_conf_change_entry(node->core, kind, data, len, &node->box.proposed,
+                                                   &node->box.error);
 }
 
-int32_t rc_apply_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len,
+int32_t rc_apply_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len,
                              raftcore_conf_state **out)
 {
     raftcore_conf_change *change = NULL;
-    int32_t status = raftcore_conf_change_decode(kind, data, len, &change, &box->error);
+    int32_t status = raftcore_conf_change_decode(kind, data, len, &change, &node->box.error);
     if (status != RAFTCORE_OK) return status;
-    status = raftcore_node_apply_conf_change(box->node, change, out, &box->error);
+    status = raftcore_node_apply_conf_change(node->core, change, out, &node->box.error);
     raftcore_conf_change_destroy(change);
-    return leave(box, status);
+    return status;
 }
 
-int32_t rc_apply_entry(rc_box *box, uint64_t term, uint64_t index, int32_t kind,
+int32_t rc_apply_entry(rc_node *node, uint64_t term, uint64_t index, int32_t kind,
                        const uint8_t *data, size_t len, raftcore_conf_state **out)
 {
     raftcore_entry entry = {.term = term, .index = index, .kind = kind,
                             .data = {.data = data, .len = len}};
-    return leave(box, raftcore_node_apply_conf_change_entry(box->node, &entry, out, &box->error));
+    return raftcore_node_apply_conf_change_entry(node->core, &entry, out, &node->box.error);
 }
 
-int32_t rc_read_index(rc_box *box, const uint8_t *data, size_t len)
+int32_t rc_read_index(rc_node *node, const uint8_t *data, size_t len)
 {
-    return leave(box, raftcore_node_read_index(box->node, data, len, &box->error));
+    return raftcore_node_read_index(node->core, data, len, &node->box.error);
 }
 
-int32_t rc_transfer_leader(rc_box *box, uint64_t to)
+int32_t rc_transfer_leader(rc_node *node, uint64_t to)
 {
-    return leave(box, raftcore_node_transfer_leader(box->node, to, &box->error));
+    return raftcore_node_transfer_leader(node->core, to, &node->box.error);
 }
 
-int32_t rc_forget_leader(rc_box *box)
+int32_t rc_forget_leader(rc_node *node)
 {
-    return leave(box, raftcore_node_forget_leader(box->node, &box->error));
+    return raftcore_node_forget_leader(node->core, &node->box.error);
 }
 
-int32_t rc_report_unreachable(rc_box *box, uint64_t peer)
+int32_t rc_report_unreachable(rc_node *node, uint64_t peer)
 {
-    return leave(box, raftcore_node_report_unreachable(box->node, peer, &box->error));
+    return raftcore_node_report_unreachable(node->core, peer, &node->box.error);
 }
 
-int32_t rc_report_snapshot(rc_box *box, uint64_t peer, int32_t status)
+int32_t rc_report_snapshot(rc_node *node, uint64_t peer, int32_t status)
 {
-    return leave(box, raftcore_node_report_snapshot(box->node, peer, status, &box->error));
+    return raftcore_node_report_snapshot(node->core, peer, status, &node->box.error);
 }
 
-int32_t rc_ready(rc_box *box)
+int32_t rc_ready(rc_node *node)
 {
-    return leave(box, raftcore_node_ready(box->node, &box->ready, &box->error));
+    return raftcore_node_ready(node->core, &node->box.ready, &node->box.error);
 }
 
-int32_t rc_persist(rc_box *box)
+int32_t rc_persist(rc_node *node)
 {
-    return enter(box);
+    return enter(node);
 }
 
-int32_t rc_state(rc_box *box)
+int32_t rc_state(rc_node *node)
 {
-    return raftcore_node_status(box->node, &box->state, NULL);
+    return raftcore_node_status(node->core, &node->box.state, NULL);
 }
 
-int32_t rc_advance(rc_box *box)
+int32_t rc_advance(rc_node *node)
 {
-    int32_t status = enter(box);
-    if (status != RAFTCORE_OK) return leave(box, status);
-    status = raftcore_node_advance(box->node, box->ready, &box->error);
-    if (status == RAFTCORE_OK) box->ready = NULL;
-    return leave(box, status);
+    int32_t status = enter(node);
+    if (status != RAFTCORE_OK) return status;
+    status = raftcore_node_advance(node->core, node->box.ready, &node->box.error);
+    if (status == RAFTCORE_OK) node->box.ready = NULL;
+    return status;
 }
 
-int32_t rc_release(rc_box *box)
+int32_t rc_release(rc_node *node)
 {
-    int32_t status = raftcore_node_release(box->node, box->ready, &box->error);
-    if (status == RAFTCORE_OK) box->ready = NULL;
-    return leave(box, status);
+    int32_t status = raftcore_node_release(node->core, node->box.ready, &node->box.error);
+    if (status == RAFTCORE_OK) node->box.ready = NULL;
+    return status;
 }
 
-int32_t rc_storage_response(rc_box *box, uint64_t number)
+int32_t rc_storage_response(rc_node *node, uint64_t number)
 {
-    return leave(box, raftcore_node_storage_response(box->node, number, &box->error));
+    return raftcore_node_storage_response(node->core, number, &node->box.error);
 }
 
-int32_t rc_details(rc_box *box, raftcore_details **out)
+int32_t rc_details(rc_node *node, raftcore_details **out)
 {
-    return raftcore_node_details(box->node, out, &box->error);
+    return raftcore_node_details(node->core, out, &node->box.error);
 }
 
 /* ---- a storage written in Go ---- */

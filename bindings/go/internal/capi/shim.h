@@ -12,27 +12,25 @@
 #include <raftcore.h>
 
 typedef struct rc_box {
-    raftcore_node *node;
     /* The Ready that is outstanding, or NULL. */
     const raftcore_ready *ready;
     uint64_t id;
     /* The RAFTCORE_PERSIST_ parts of it that the application has stored, and that wait to be given
        to the memory storage with the next call. */
     uint32_t stored;
-    /* As of the last call: what raftcore_node_has_ready said. */
-    int32_t has_ready;
+    /* Where the node says whether it has a Ready. */
+    const int32_t *word;
     /* What rc_state wrote. */
     raftcore_node_state state;
-    /* The message that rc_step_message hands in. */
-    raftcore_message message;
-    /* Room for the entries that go in, kept from call to call. */
-    raftcore_entry *entries;
-    size_t capacity;
     /* What became of the last proposal. */
     raftcore_proposed proposed;
     /* Why the last call failed, if it did. */
     raftcore_error error;
 } rc_box;
+
+/* A box and its node. Go does not see inside: cgo looks for pointers of Go's in whatever it can see
+   of an argument, at each call. */
+typedef struct rc_node rc_node;
 
 /* A head in a packed array of entries; len bytes of data follow it, and then the next head. */
 typedef struct rc_head {
@@ -44,40 +42,39 @@ typedef struct rc_head {
 } rc_head;
 
 /* Calls on a node. What they return is the library's status. */
-rc_box *rc_box_new(void);
-int32_t rc_create(rc_box *box, raftcore_config *config, raftcore_storage *storage);
-void rc_box_free(rc_box *box);
-int32_t rc_set_log(rc_box *box, int32_t level, uint64_t handle);
-int32_t rc_bootstrap(rc_box *box, const uint64_t *ids, const uint64_t *lengths, size_t count,
+rc_node *rc_node_new(void);
+rc_box *rc_box_of(rc_node *node);
+int32_t rc_create(rc_node *node, raftcore_config *config, raftcore_storage *storage);
+void rc_node_free(rc_node *node);
+int32_t rc_set_log(rc_node *node, int32_t level, uint64_t handle);
+int32_t rc_bootstrap(rc_node *node, const uint64_t *ids, const uint64_t *lengths, size_t count,
                      const uint8_t *contexts);
-int32_t rc_tick(rc_box *box);
-int32_t rc_tick_quiesced(rc_box *box);
-int32_t rc_campaign(rc_box *box);
-int32_t rc_step(rc_box *box, const uint8_t *data, size_t len);
-int32_t rc_step_message(rc_box *box, const uint8_t *packed, size_t count, const uint8_t *context,
-                        size_t context_len);
-int32_t rc_step_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_tick(rc_node *node);
+int32_t rc_tick_quiesced(rc_node *node);
+int32_t rc_campaign(rc_node *node);
+int32_t rc_step(rc_node *node, const uint8_t *data, size_t len);
+int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses);
-int32_t rc_propose(rc_box *box, const uint8_t *data, size_t len);
-int32_t rc_propose_many(rc_box *box, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_propose(rc_node *node, const uint8_t *data, size_t len);
+int32_t rc_propose_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                         size_t count);
-int32_t rc_propose_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len);
-int32_t rc_apply_conf_change(rc_box *box, int32_t kind, const uint8_t *data, size_t len,
+int32_t rc_propose_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len);
+int32_t rc_apply_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len,
                              raftcore_conf_state **out);
-int32_t rc_apply_entry(rc_box *box, uint64_t term, uint64_t index, int32_t kind,
+int32_t rc_apply_entry(rc_node *node, uint64_t term, uint64_t index, int32_t kind,
                        const uint8_t *data, size_t len, raftcore_conf_state **out);
-int32_t rc_read_index(rc_box *box, const uint8_t *data, size_t len);
-int32_t rc_transfer_leader(rc_box *box, uint64_t to);
-int32_t rc_forget_leader(rc_box *box);
-int32_t rc_report_unreachable(rc_box *box, uint64_t peer);
-int32_t rc_report_snapshot(rc_box *box, uint64_t peer, int32_t status);
-int32_t rc_ready(rc_box *box);
-int32_t rc_persist(rc_box *box);
-int32_t rc_state(rc_box *box);
-int32_t rc_advance(rc_box *box);
-int32_t rc_release(rc_box *box);
-int32_t rc_storage_response(rc_box *box, uint64_t number);
-int32_t rc_details(rc_box *box, raftcore_details **out);
+int32_t rc_read_index(rc_node *node, const uint8_t *data, size_t len);
+int32_t rc_transfer_leader(rc_node *node, uint64_t to);
+int32_t rc_forget_leader(rc_node *node);
+int32_t rc_report_unreachable(rc_node *node, uint64_t peer);
+int32_t rc_report_snapshot(rc_node *node, uint64_t peer, int32_t status);
+int32_t rc_ready(rc_node *node);
+int32_t rc_persist(rc_node *node);
+int32_t rc_state(rc_node *node);
+int32_t rc_advance(rc_node *node);
+int32_t rc_release(rc_node *node);
+int32_t rc_storage_response(rc_node *node, uint64_t number);
+int32_t rc_details(rc_node *node, raftcore_details **out);
 
 /* A storage whose callbacks are the //export functions of callbacks.go. */
 int32_t rc_storage_callbacks(uint64_t handle, raftcore_storage **out, raftcore_error *error);
