@@ -64,7 +64,7 @@ PARTS = [
     ("bench", 20, [BENCH_LINTS, "benches/test_bench.py",
                     "benches/bench.py --smoke --only raftcore,raftcore-c",
                     "make bench-check"], None),
-    ("go", 30, ["bindings/go/run"], None),
+    ("go", 30, ["bindings/go/run", "tests/ported/run"], None),
     ("kv-go", 20, ["make kv-go", f"KV_BINARY=$PWD/{KV_GO} {BAD_INPUT}"], None),
     ("linearizability", 20, ["make kv-c kv-go", "tools/python-env",
                               "tests/linearizability/run planted", "tests/linearizability/run"],
