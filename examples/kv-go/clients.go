@@ -152,8 +152,10 @@ func (n *node) ask(start func(*request)) answer {
 	asked := n.do(func() {
 		status := n.raw.BasicStatus()
 		switch {
+		case n.stuck != nil:
+			r.done <- answer{status: 503, reason: n.storageError.Error(), outcome: "refused"}
 		case len(n.waiting)+len(n.reads) >= n.options.maxPending:
-			r.done <- answer{status: 503, reason: "too many requests wait", outcome: "refused"}
+			r.done <- answer{status: 503, reason: "too many requests", outcome: "refused"}
 		case status.GetCommit() > n.state.index+n.options.maxGap:
 			r.done <- answer{status: 503, outcome: "refused",
 				reason: "too many entries are committed and not applied yet"}
@@ -347,8 +349,16 @@ func (n *node) status() map[string]any {
 		},
 		"members": members, "removed": removed, "progress": progress,
 		"client_url": n.options.listen, "elections": n.elections,
-		"storage": map[string]any{"ok": true, "errors": 0, "error": nil},
+		"storage": n.storageStatus(),
 	}
+}
+
+func (n *node) storageStatus() map[string]any {
+	status := map[string]any{"ok": n.storageError == nil, "errors": n.storageErrors, "error": nil}
+	if n.storageError != nil {
+		status["error"] = n.storageError.Error()
+	}
+	return status
 }
 
 func (n *node) memberIDs() []uint64 {

@@ -21,6 +21,9 @@ import (
 type disk struct {
 	wal   *wal.WAL
 	snaps *snap.Snapshotter
+	logs  string
+	// A write failed: what is at the log's end is not known before it is opened again.
+	broken bool
 }
 
 // identity is whose disk it is: the metadata of the log.
@@ -38,8 +41,7 @@ func openDisk(o *options, ms *raft.MemoryStorage) (*disk, *raftpb.Snapshot, bool
 	if err := os.MkdirAll(snaps, 0o700); err != nil {
 		return nil, nil, false, err
 	}
-	silent := zap.NewNop()
-	d := &disk{snaps: snap.New(silent, snaps)}
+	d := &disk{snaps: snap.New(silent, snaps), logs: logs}
 	self, err := json.Marshal(identity{o.id, o.clusterID})
 	if err != nil {
 		return nil, nil, false, err
@@ -48,18 +50,16 @@ func openDisk(o *options, ms *raft.MemoryStorage) (*disk, *raftpb.Snapshot, bool
 		d.wal, err = wal.Create(silent, logs, self)
 		return d, nil, false, err
 	}
-	snapshot, err := d.newestSnapshot(silent, logs)
+	snapshot, from, err := d.newestSnapshot()
 	if err != nil {
 		return nil, nil, false, err
 	}
-	from := &walpb.Snapshot{Index: new(uint64), Term: new(uint64)}
 	if snapshot != nil {
-		from.Index, from.Term = snapshot.Metadata.Index, snapshot.Metadata.Term
 		if err := ms.ApplySnapshot(snapshot); err != nil {
 			return nil, nil, false, err
 		}
 	}
-	metadata, hard, entries, err := d.readLog(silent, logs, from)
+	metadata, hard, entries, err := d.readLog(from)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -80,24 +80,32 @@ func openDisk(o *options, ms *raft.MemoryStorage) (*disk, *raftpb.Snapshot, bool
 	return d, snapshot, isUsed, errors.Join(err, ms.Append(entries))
 }
 
-func (d *disk) newestSnapshot(lg *zap.Logger, logs string) (*raftpb.Snapshot, error) {
-	known, err := wal.ValidSnapshotEntries(lg, logs)
+var silent = zap.NewNop()
+
+// newestSnapshot finds the snapshot to start from, or nil, and where in the log that is.
+func (d *disk) newestSnapshot() (*raftpb.Snapshot, *walpb.Snapshot, error) {
+	start := &walpb.Snapshot{Index: new(uint64), Term: new(uint64)}
+	known, err := wal.ValidSnapshotEntries(silent, d.logs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	snapshot, err := d.snaps.LoadNewestAvailable(known)
 	if errors.Is(err, snap.ErrNoSnapshot) {
-		return nil, nil
+		return nil, start, nil
 	}
-	return snapshot, err
+	if err != nil {
+		return nil, nil, err
+	}
+	start.Index, start.Term = snapshot.Metadata.Index, snapshot.Metadata.Term
+	return snapshot, start, nil
 }
 
 // readLog reads the log, and cuts off a last record that was not written to its end.
-func (d *disk) readLog(lg *zap.Logger, logs string, from *walpb.Snapshot) (
+func (d *disk) readLog(from *walpb.Snapshot) (
 	metadata []byte, hard *raftpb.HardState, entries []*raftpb.Entry, err error,
 ) {
 	for repaired := false; ; repaired = true {
-		if d.wal, err = wal.Open(lg, logs, from); errors.Is(err, fileutil.ErrLocked) {
+		if d.wal, err = wal.Open(silent, d.logs, from); errors.Is(err, fileutil.ErrLocked) {
 			err = fmt.Errorf("%w: it is in use by another process", errRefusedData)
 		}
 		if err != nil {
@@ -110,7 +118,7 @@ func (d *disk) readLog(lg *zap.Logger, logs string, from *walpb.Snapshot) (
 		if err := d.wal.Close(); err != nil {
 			return nil, nil, nil, err
 		}
-		if !wal.Repair(lg, logs) {
+		if !wal.Repair(silent, d.logs) {
 			return nil, nil, nil, errors.New("the log cannot be repaired")
 		}
 	}
@@ -118,6 +126,12 @@ func (d *disk) readLog(lg *zap.Logger, logs string, from *walpb.Snapshot) (
 
 // save writes what a Ready wants written, and syncs it.
 func (d *disk) save(rd *raft.Ready) error {
+	err := d.write(rd)
+	d.broken = d.broken || err != nil
+	return err
+}
+
+func (d *disk) write(rd *raft.Ready) error {
 	if !raft.IsEmptySnap(rd.Snapshot) {
 		if err := d.saveSnapshot(rd.Snapshot); err != nil {
 			return err
@@ -144,6 +158,7 @@ func (d *disk) saveSnapshot(s *raftpb.Snapshot) error {
 	}
 	record := &walpb.Snapshot{Index: meta.Index, Term: meta.Term, ConfState: meta.ConfState}
 	if err := d.wal.SaveSnapshot(record); err != nil {
+		d.broken = true
 		return err
 	}
 	return d.wal.ReleaseLockTo(meta.GetIndex())

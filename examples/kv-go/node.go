@@ -43,6 +43,17 @@ type node struct {
 	installedAt   uint64
 	removed       bool
 	failure       error
+
+	// The Ready that a full disk does not take, and how often it did not; the last error, or nil.
+	stuck         *stuck
+	storageErrors int
+	storageError  error
+}
+
+// stuck is a Ready that waits for the disk.
+type stuck struct {
+	rd     raft.Ready
+	isSent bool
 }
 
 func openNode(o *options) (*node, error) {
@@ -112,11 +123,11 @@ func (n *node) do(f func()) bool {
 func (n *node) run(ctx context.Context) error {
 	defer close(n.stopped)
 	defer n.raw.Close()
-	defer n.disk.wal.Close()
+	defer n.disk.close()
 	ticker := time.NewTicker(n.options.tick)
 	defer ticker.Stop()
 	for n.failure == nil {
-		for n.raw.HasReady() && n.failure == nil {
+		for n.stuck == nil && n.raw.HasReady() && n.failure == nil {
 			n.failure = n.handle(n.raw.Ready())
 		}
 		if n.failure == nil {
@@ -137,6 +148,9 @@ func (n *node) run(ctx context.Context) error {
 		case <-ticker.C:
 			n.raw.Tick()
 			n.expire(time.Now())
+			if n.stuck != nil {
+				n.failure = n.write(n.stuck.rd, n.stuck.isSent)
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -156,9 +170,43 @@ func (n *node) handle(rd raft.Ready) error {
 	if isLeader {
 		n.peers.send(rd.Messages)
 	}
-	if err := n.disk.save(&rd); err != nil {
+	return n.write(rd, isLeader)
+}
+
+// write stores a Ready and goes on with it, or keeps it until there is room on the disk.
+func (n *node) write(rd raft.Ready, isSent bool) error {
+	var err error
+	if n.disk.broken {
+		err = n.disk.reopen(n.memory)
+	}
+	if err == nil {
+		err = n.disk.save(&rd)
+	}
+	if err != nil {
+		n.stuck = &stuck{rd, isSent}
+		return n.noteFull(err)
+	}
+	if n.stuck != nil {
+		log.Printf("kv-go: the disk can be written again")
+	}
+	n.stuck, n.storageError = nil, nil
+	return n.finishReady(rd, isSent)
+}
+
+// noteFull returns the error, unless it is one that passes.
+func (n *node) noteFull(err error) error {
+	if !isFull(err) {
 		return fmt.Errorf("the disk: %w", err)
 	}
+	if n.storageError == nil {
+		log.Printf("kv-go: the disk cannot be written: %v", err)
+	}
+	n.storageErrors++
+	n.storageError = fmt.Errorf("the disk cannot be written: %w", err)
+	return nil
+}
+
+func (n *node) finishReady(rd raft.Ready, isSent bool) error {
 	if !raft.IsEmptySnap(rd.Snapshot) {
 		if err := n.install(rd.Snapshot); err != nil {
 			return err
@@ -172,7 +220,7 @@ func (n *node) handle(rd raft.Ready) error {
 	if err != nil {
 		return err
 	}
-	if !isLeader {
+	if !isSent {
 		n.peers.send(rd.Messages)
 	}
 	changed := false
@@ -288,10 +336,10 @@ func (n *node) maybeSnapshot(changed bool) error {
 	if err != nil {
 		return err
 	}
-	if err := n.disk.saveSnapshot(snapshot); err != nil {
-		return err
-	}
 	n.snapshotIndex = index
+	if err := n.disk.saveSnapshot(snapshot); err != nil {
+		return n.noteFull(err) // The next one is due in as many entries.
+	}
 	n.made++
 	if index <= n.options.catchUp {
 		return nil

@@ -258,6 +258,9 @@ func (p *peers) admit(from uint64, address string) (int, string) {
 
 // step admits a sender and hands its messages over, in the node's goroutine.
 func (p *peers) step(from uint64, address string, messages []*raftpb.Message) (int, string) {
+	if p.node.stuck != nil {
+		return http.StatusServiceUnavailable, p.node.storageError.Error()
+	}
 	status, reason := p.admit(from, address)
 	if status != 0 {
 		return status, reason
