@@ -110,8 +110,8 @@ func TestNodeReads(t *testing.T) {
 				}
 			}
 			n.Advance()
-			for _, read := range rd.ReadStates {
-				if string(read.RequestCtx) != "ask" || read.Index == 0 {
+			if len(rd.ReadStates) > 0 {
+				if read := rd.ReadStates[0]; string(read.RequestCtx) != "ask" || read.Index == 0 {
 					t.Fatalf("%v", read)
 				}
 				return

@@ -77,7 +77,7 @@ func TestSnapshotsOutOfBand(t *testing.T) {
 	must(t, leader.storage.Compact(applied))
 	g.members[3] = late
 
-	snap := nextSnapshot(t, g)
+	nextSnapshot(t, g)
 	if state := leader.Status().Progress[3].State.String(); state != "StateSnapshot" {
 		t.Fatal(state)
 	}
@@ -87,7 +87,7 @@ func TestSnapshotsOutOfBand(t *testing.T) {
 		t.Fatal(state)
 	}
 	// The next one arrives with the data of another stream.
-	snap = nextSnapshot(t, g)
+	snap := nextSnapshot(t, g)
 	snap.Snapshot.Data = []byte("the whole database")
 	must(t, late.Step(snap))
 	leader.ReportSnapshot(3, SnapshotFinish)
