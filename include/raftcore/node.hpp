@@ -194,6 +194,12 @@ public:
     {
         return detail::get<raftcore_node_ready_fd>(int32_t(), raw());
     }
+    /// A word that says whether there is a Ready to take, without a call. It lives as long as the
+    /// node.
+    result<const int32_t *> ready_word()
+    {
+        return detail::get<raftcore_node_ready_word>(static_cast<const int32_t *>(nullptr), raw());
+    }
     /// Gives a Ready to the node's memory storage.
     result<> persist(const ready &which) { return act<raftcore_node_persist>(which.raw()); }
     /// Gives some parts of a Ready to it: a sum of RAFTCORE_PERSIST_ bits.

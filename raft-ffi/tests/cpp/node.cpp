@@ -189,14 +189,15 @@ static void waiting_ends_when_there_is_something()
     node leader = leader_of_one();
     CHECK(!leader.poll_ready(0ms).value() && !leader.poll_ready(1ms).value());
     pollfd watched{leader.ready_fd().value(), POLLIN, 0};
-    CHECK(poll(&watched, 1, 0) == 0);
+    const int32_t *word = leader.ready_word().value();
+    CHECK(poll(&watched, 1, 0) == 0 && *word == 0);
     std::thread other([&] { OK(leader.propose("from another thread")); });
     const raftcore::ready ready = leader.poll_ready(-1ms).value();
     other.join();
     CHECK(ready && ready.entries().size() == 1);
     OK(leader.persist(ready));
     OK(leader.advance(ready));
-    CHECK(poll(&watched, 1, 0) == 1);
+    CHECK(poll(&watched, 1, 0) == 1 && *word == 1);
     settle(leader);
     OK(leader.wake());
     CHECK(!leader.poll_ready(std::chrono::hours(24 * 365)).value());
