@@ -298,18 +298,6 @@ async def test_closing_answers_everyone_who_waits():
 
 
 @run
-async def test_an_idle_node_sleeps():
-    storage = raft.MemoryStorage(voters=[1])
-    async with aio.Node(raft.Config(id=1), storage=storage, apply=lambda entry: None) as node:
-        await node.wait_for_leader()
-        asyncio.get_running_loop().set_debug(False)
-        before = time.process_time()
-        await asyncio.sleep(1)
-        # A hundredth of a core, and room for a machine that is busy with something else.
-        assert time.process_time() - before < 0.03
-
-
-@run
 async def test_a_batch_that_is_applied_at_once_is_answered():
     machine, storage = Counter(), raft.MemoryStorage(voters=[1])
     async with aio.Node(raft.Config(id=1), storage=storage, apply=machine.apply) as node:
