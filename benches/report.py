@@ -99,9 +99,9 @@ def page(workloads, rows, contenders, rounds):
 
 def services_page(workloads, rows, contenders, rounds):
     """W7 apart: its clients, its nodes and whatever else runs share the machine's cores."""
-    told = (f"{rounds} rounds in turns. `_c16` is with 16 clients, who each wait for an answer "
-            "before they ask again; `cpu_us` is the CPU time of the three nodes together. Medians, "
-            "with their range. The clients run on the same cores.")
+    told = (f"{rounds} rounds in turns, medians with their range. `_c16` is with 16 clients,\n"
+            "who each wait for an answer before they ask again; `cpu_us` is the CPU time of the\n"
+            "three nodes together. The clients run on the same cores.")
     return written(told, workloads, rows, [c for c in contenders if "W7" in c.workloads])
 
 

@@ -18,8 +18,6 @@ import (
 type client interface {
 	write(key, value string) error
 	read(key string) error
-	// settle waits until the last write is applied, where an answer does not say so.
-	settle(patience time.Duration) error
 	close()
 }
 
@@ -52,22 +50,34 @@ func (c *httpClient) do(method, key string, body io.Reader) (int, []byte, error)
 }
 
 func (c *httpClient) write(key, value string) error {
+	if c.seen {
+		return c.writeSeen(key, value)
+	}
+	return c.put(key, value)
+}
+
+func (c *httpClient) put(key, value string) error {
 	status, text, err := c.do(http.MethodPut, key, strings.NewReader(value))
 	if err == nil && status != http.StatusNoContent {
 		err = fmt.Errorf("PUT: %d %s", status, bytes.TrimSpace(text))
 	}
 	c.key, c.value = key, value
-	if err == nil && c.seen {
-		return c.settle(requestTimeout)
+	return err
+}
+
+// writeSeen writes until the value can be read: what was answered but not committed may be lost.
+func (c *httpClient) writeSeen(key, value string) error {
+	err := c.put(key, value)
+	for end := time.Now().Add(requestTimeout); err == nil; err = c.put(key, value) {
+		if err = c.settle(time.Second); err == nil || time.Now().After(end) {
+			return err
+		}
 	}
 	return err
 }
 
 // settle reads until the last value is there.
 func (c *httpClient) settle(patience time.Duration) error {
-	if c.key == "" {
-		return nil
-	}
 	pause := 100 * time.Microsecond
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(pause) {
 		status, text, err := c.do(http.MethodGet, c.key, nil)
@@ -118,8 +128,7 @@ func (e *etcdClient) read(key string) error {
 	return err
 }
 
-func (e *etcdClient) settle(time.Duration) error { return nil }
-func (e *etcdClient) close()                     { _ = e.c.Close() }
+func (e *etcdClient) close() { _ = e.c.Close() }
 
 const (
 	valueBytes = 128
@@ -140,13 +149,6 @@ func (r *roaming) next() client {
 
 func (r *roaming) write(key, value string) error { return r.next().write(key, value) }
 func (r *roaming) read(key string) error         { return r.next().read(key) }
-
-func (r *roaming) settle(patience time.Duration) (err error) {
-	for _, k := range r.clients {
-		err = errors.Join(err, k.settle(patience))
-	}
-	return err
-}
 
 func (r *roaming) close() {
 	for _, k := range r.clients {
@@ -219,9 +221,6 @@ func loop(k client, kind string, number int, begin, end time.Time) ([]time.Durat
 		if from.After(begin) {
 			latencies = append(latencies, time.Since(from))
 		}
-	}
-	if kind == "write" {
-		return latencies, k.settle(requestTimeout)
 	}
 	return latencies, nil
 }
