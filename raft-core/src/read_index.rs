@@ -2,9 +2,10 @@
 //!
 //! A read is safe at the commit index of the moment it was asked, once the leader knows that it
 //! still led after that moment. It waits in a queue; every heartbeat carries the position of the
-//! queue's end, and a member that echoes it confirms all reads up to there. A member's echo of an
-//! older position confirms only what was asked before that heartbeat was sent, so that a retried
-//! request or a late response can confirm nothing too early.
+//! queue's end, so that one round asks for all that came before it. A member that echoes it
+//! confirms all reads up to there. A member's echo of an older position confirms only what was
+//! asked before that heartbeat was sent, so that a retried request or a late response can confirm
+//! nothing too early.
 //!
 //! With leases the heartbeats also carry the leader's own tick count. What a quorum has echoed
 //! tells how long ago it last promised to vote for nobody else; while that is recent enough, reads
@@ -57,6 +58,8 @@ pub(crate) struct ReadQueue {
     clock: Option<u64>,
     /// Set when somebody else may win an election in spite of all promises.
     lease_is_over: bool,
+    /// Whether the last reads wait for the Ready, whose heartbeats ask for all of them at once.
+    pub(crate) waits_for_ready: bool,
     /// Reads that came before this leader committed anything in its term.
     postponed: Vec<(NodeId, Bytes)>,
 }
@@ -71,6 +74,7 @@ impl ReadQueue {
             echoes: SmallVec::new(),
             clock: settings.keeps_leases().then_some(start),
             lease_is_over: false,
+            waits_for_ready: false,
             postponed: Vec::new(),
         }
     }
@@ -233,7 +237,12 @@ impl Leader {
         self.reads.waiting.push_back(WaitingRead { from, context, index });
         let end = self.reads.end();
         self.reads.note_echo(core.id(), end, 0);
-        self.broadcast_heartbeat(core);
+        if core.settings.coalesce_appends {
+            self.reads.waits_for_ready = true;
+            self.owes = true;
+        } else {
+            self.broadcast_heartbeat(core);
+        }
     }
 
     /// Whether a quorum's promises outlast this moment. They count from when the heartbeat was

@@ -150,6 +150,9 @@ impl Leader {
     /// Builds the appends that members are owed: one each, or as many as it takes.
     pub(crate) fn send_owed<S: Storage>(&mut self, core: &mut Core<S>) {
         self.owes = false;
+        if self.reads.waits_for_ready {
+            self.broadcast_heartbeat(core);
+        }
         // Mostly all of them lack the same, so what was read for one serves the next.
         let mut read = None;
         let last = core.log.last_index();
@@ -168,6 +171,7 @@ impl Leader {
     /// Sends heartbeats. The position of the read queue goes with them.
     pub(crate) fn broadcast_heartbeat<S: Storage>(&mut self, core: &mut Core<S>) {
         let context = self.reads.heartbeat_context();
+        self.reads.waits_for_ready = false;
         let (own, committed) = (core.id(), core.log.committed());
         for (to, progress) in self.members_mut() {
             if *to == own {

@@ -95,10 +95,11 @@ pub struct raftcore_config {
     /// storage writes". Default 0.
     pub async_storage_writes: u32,
     /// Whether a leader builds its appends when the Ready is taken: one for each member, with
-    /// everything that was proposed, acknowledged and committed meanwhile. 0 is etcd's way, where
-    /// every proposal and every commit makes a message of its own. And whether a member leaves an
-    /// append unanswered that only told it how much is committed of what it acknowledged before.
-    /// Default 1.
+    /// everything that was proposed, acknowledged and committed meanwhile. Likewise all reads that
+    /// were asked for meanwhile share one round of heartbeats. 0 is etcd's way, where every
+    /// proposal, every commit and every read makes a message of its own. And whether a member
+    /// leaves an append unanswered that only told it how much is committed of what it acknowledged
+    /// before. Default 1.
     pub coalesce_appends: u32,
 }
 

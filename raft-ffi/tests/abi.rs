@@ -122,6 +122,8 @@ fn every_function_says_who_owns_what_it_hands_out() {
             "The caller owns the buffer and frees it with raftcore_buffer_free."
         } else if arguments.contains("raftcore_ready **") {
             "belongs to the node and is valid until it is given back"
+        } else if arguments.contains("const int32_t **") {
+            "belongs to the node, until that is destroyed"
         } else if arguments.contains("**") {
             "owns"
         } else {

@@ -15,7 +15,7 @@ const FEW_MEMBERS: usize = 16;
 pub(crate) struct Leader {
     /// One for each member, this node included, sorted by id.
     pub(crate) members: Vec<(NodeId, Progress)>,
-    /// Whether somebody is owed an append when the next Ready is taken.
+    /// Whether somebody is owed an append, or the reads a heartbeat, when the next Ready is taken.
     pub(crate) owes: bool,
     pub(crate) heartbeat_elapsed: u32,
     /// To whom leadership is being handed over.

@@ -67,10 +67,10 @@ fn a_read_gets_the_commit_index_of_the_moment_it_was_asked() {
 #[test]
 fn one_echo_confirms_all_reads_up_to_its_position_and_none_after() {
     let mut leader = leader_of(&[1, 2, 3]);
-    for context in ["a", "b", "c"] {
+    for (context, position) in [("a", 1), ("b", 2), ("c", 3)] {
         leader.read_index(context).unwrap();
+        assert_eq!(positions(&leader.drain(), 2), [Some(position)]);
     }
-    assert_eq!(positions(&leader.drain(), 2), [Some(1), Some(2), Some(3)]);
     leader.step(echo(2, 1, 1, 2)).unwrap();
     leader.drain();
     assert_eq!(leader.reads, [read_state(1, "a"), read_state(1, "b")]);
@@ -83,6 +83,31 @@ fn one_echo_confirms_all_reads_up_to_its_position_and_none_after() {
     leader.step(echo(3, 1, 1, 3)).unwrap();
     leader.drain();
     assert_eq!(leader.reads.len(), 3);
+}
+
+#[test]
+fn reads_between_two_readies_share_a_round() {
+    let mut leader = leader_of(&[1, 2, 3]);
+    for context in ["a", "b", "c"] {
+        leader.read_index(context).unwrap();
+    }
+    assert_eq!(positions(&leader.drain(), 2), [Some(3)]);
+    // A heartbeat that was due anyway asks for what has come: no second one is needed.
+    leader.read_index("d").unwrap();
+    leader.tick_times(1);
+    assert_eq!(positions(&leader.drain(), 2), [Some(4)]);
+    leader.step(echo(2, 1, 1, 4)).unwrap();
+    leader.drain();
+    assert_eq!(leader.reads, ["a", "b", "c", "d"].map(|context| read_state(1, context)));
+}
+
+#[test]
+fn without_coalescing_each_read_has_its_round() {
+    let mut leader = Member::with(1, &[1, 2, 3], |config| config.coalesce_appends = false);
+    leader.lead_all();
+    leader.read_index("a").unwrap();
+    leader.read_index("b").unwrap();
+    assert_eq!(positions(&leader.drain(), 2), [Some(1), Some(2)]);
 }
 
 #[test]
@@ -175,7 +200,7 @@ fn a_read_waits_for_the_leaders_first_commit() {
     leader.step(heartbeat_response(2, 1, 2, b"")).unwrap();
     leader.acknowledge(2);
     let sent = leader.drain();
-    assert_eq!(positions(&sent, 2), [Some(1), Some(2)]);
+    assert_eq!(positions(&sent, 2), [Some(2)]);
     leader.step(echo(2, 1, 2, 2)).unwrap();
     let sent = leader.drain();
     assert_eq!(leader.reads, [read_state(3, "a")]);
