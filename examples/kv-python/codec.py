@@ -63,14 +63,6 @@ class Change:
         return cls(origin, serial, read.text(read.rest()))
 
 
-def removal(member: int, context: bytes) -> bytes:
-    """The data of an entry that removes a member: a raftpb.ConfChange with type, node, context."""
-    node, rest = b"", member
-    while rest > 0x7F:
-        node, rest = node + bytes([rest & 0x7F | 0x80]), rest >> 7
-    return b"\x10\x01\x18" + node + bytes([rest]) + b"\x22" + bytes([len(context)]) + context
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """The whole replicated state, as a snapshot has it."""

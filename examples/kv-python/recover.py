@@ -7,8 +7,8 @@ and a hard state that commits them.
 import logging
 
 import raftcore
-from codec import Change, removal
-from raftcore import ConfChangeKind, ConfChangeV2, EntryKind
+from codec import Change
+from raftcore import ConfChange, ConfChangeKind, ConfChangeV2, EntryKind
 from store import NotOurs, Store
 
 log = logging.getLogger("kv-python")
@@ -42,7 +42,8 @@ def force_new_cluster(store: Store, this: int) -> None:
     for member in sorted(others):
         log.warning("node %d is removed by force", member)
         last += 1
-        rows.append((last, term, EntryKind.CONF_CHANGE, removal(member, Change().encode())))
+        change = ConfChange(ConfChangeKind.REMOVE, member, Change().encode())
+        rows.append((last, term, EntryKind.CONF_CHANGE, change.encode()))
     store.append_by_force(rows, raftcore.HardState(term, this, last))
 
 

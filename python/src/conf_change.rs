@@ -3,10 +3,11 @@
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
-use raftcore::{AnyConfChange, Transition};
+use raftcore::{AnyConfChange, EntryKind, Transition, wire};
 
 use crate::buffer::Blob;
 use crate::enums::{ConfChangeKind, ConfChangeTransition};
+use crate::errors::{guarded, malformed};
 use crate::values::{ConfState, Many};
 
 value! {
@@ -20,6 +21,15 @@ value! {
         context: Blob,
         /// For the application's own use.
         id: u64,
+    }
+    /// The wire's encoding of this value: the data of an entry that carries it.
+    fn encode(&self) -> Blob {
+        Blob(wire::encode_conf_change(&self.to_core()).1)
+    }
+    /// The value that these bytes encode. Raises DecodeError.
+    #[staticmethod]
+    fn decode(py: Python<'_>, data: Blob) -> PyResult<Option<Bound<'_, PyAny>>> {
+        decode(py, EntryKind::ConfChange, data)
     }
 }
 
@@ -44,6 +54,15 @@ value! {
         transition: ConfChangeTransition,
         /// For the application's own use.
         context: Blob,
+    }
+    /// The wire's encoding of this value: the data of an entry that carries it.
+    fn encode(&self) -> Blob {
+        Blob(wire::encode_conf_change(&self.to_core()).1)
+    }
+    /// The value that these bytes encode. Raises DecodeError.
+    #[staticmethod]
+    fn decode(py: Python<'_>, data: Blob) -> PyResult<Option<Bound<'_, PyAny>>> {
+        decode(py, EntryKind::ConfChangeV2, data)
     }
 }
 
@@ -78,34 +97,60 @@ const fn kind(number: ConfChangeKind) -> raftcore::ConfChangeKind {
     }
 }
 
+impl ConfChange {
+    fn to_core(&self) -> AnyConfChange {
+        AnyConfChange::One(raftcore::ConfChange {
+            id: self.id,
+            kind: kind(self.kind),
+            node: self.node,
+            context: self.context.0.clone(),
+        })
+    }
+}
+
+impl ConfChangeV2 {
+    fn to_core(&self) -> AnyConfChange {
+        let steps = self.changes.0.iter();
+        AnyConfChange::Many(raftcore::ConfChangeV2 {
+            transition: match self.transition.0 {
+                1 => Transition::JointImplicit,
+                2 => Transition::JointExplicit,
+                _ => Transition::Auto,
+            },
+            changes: steps
+                .map(|step| raftcore::ConfChangeSingle { kind: kind(step.kind), node: step.node })
+                .collect(),
+            context: self.context.0.clone(),
+        })
+    }
+}
+
 /// The core's form of either class.
 pub(crate) fn change(object: &Bound<'_, PyAny>) -> PyResult<AnyConfChange> {
-    if let Ok(one) = object.cast::<ConfChange>() {
-        let one = one.get();
-        return Ok(AnyConfChange::One(raftcore::ConfChange {
-            id: one.id,
-            kind: kind(one.kind),
-            node: one.node,
-            context: one.context.0.clone(),
-        }));
+    match object.cast::<ConfChange>() {
+        Ok(one) => Ok(one.get().to_core()),
+        Err(_) => Ok(object.cast::<ConfChangeV2>()?.get().to_core()),
     }
-    let many = object.cast::<ConfChangeV2>()?.get();
-    let steps = many.changes.0.iter();
-    Ok(AnyConfChange::Many(raftcore::ConfChangeV2 {
-        transition: match many.transition.0 {
-            1 => Transition::JointImplicit,
-            2 => Transition::JointExplicit,
-            _ => Transition::Auto,
-        },
-        changes: steps
-            .map(|step| raftcore::ConfChangeSingle { kind: kind(step.kind), node: step.node })
-            .collect(),
-        context: many.context.0.clone(),
-    }))
+}
+
+/// The change in the data of an entry of this kind.
+fn decode(py: Python<'_>, kind: EntryKind, data: Blob) -> PyResult<Option<Bound<'_, PyAny>>> {
+    in_entry(py, &raftcore::Entry { kind, data: data.0, ..raftcore::Entry::default() })
+}
+
+/// The change that an entry carries; None if it is of no such kind.
+pub(crate) fn in_entry<'py>(
+    py: Python<'py>,
+    entry: &raftcore::Entry,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    guarded(|| {
+        let change = wire::decode_conf_change(entry).map_err(malformed)?;
+        change.map(|change| of_core(py, change)).transpose()
+    })
 }
 
 /// Python's form of a change that was in an entry.
-pub(crate) fn decoded(py: Python<'_>, change: AnyConfChange) -> PyResult<Bound<'_, PyAny>> {
+fn of_core(py: Python<'_>, change: AnyConfChange) -> PyResult<Bound<'_, PyAny>> {
     match change {
         AnyConfChange::One(one) => ConfChange {
             kind: ConfChangeKind(one.kind as i32),

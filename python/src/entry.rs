@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyIterator, PyList, PySlice, PyTuple, PyType};
 use raftcore::{Index, Term, wire};
 
 use crate::buffer::Blob;
-use crate::conf_change::decoded;
+use crate::conf_change::in_entry;
 use crate::enums::EntryKind;
 use crate::errors::{guarded, malformed};
 use crate::lazy::Lazy;
@@ -89,10 +89,7 @@ impl Entry {
 
     /// The membership change that the entry holds; None in an ordinary entry. Raises DecodeError.
     fn conf_change<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        guarded(|| {
-            let change = wire::decode_conf_change(&self.inner).map_err(malformed)?;
-            change.map(|change| decoded(py, change)).transpose()
-        })
+        in_entry(py, &self.inner)
     }
 
     /// The wire's encoding of the entry, for a log of your own.

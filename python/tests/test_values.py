@@ -91,8 +91,16 @@ def test_entries_are_a_sequence():
 
 
 def test_encodings_come_back():
-    for value in (raft.HardState(3, None, 9), CONF, raft.Snapshot(9, 3, CONF, b"state")):
+    one = raft.ConfChange(raft.ConfChangeKind.REMOVE, 300, b"why", 7)
+    many = raft.ConfChangeV2([raft.ConfChangeSingle(raft.ConfChangeKind.ADD_LEARNER, 4)])
+    snapshot = raft.Snapshot(9, 3, CONF, b"state")
+    for value in (raft.HardState(3, None, 9), CONF, snapshot, one, many, raft.ConfChangeV2()):
         assert type(value).decode(value.encode()) == value
+    # As etcd's raftpb.ConfChange has it: type, node and context.
+    assert one.encode() == bytes.fromhex("0807100118ac02") + b"\x22\x03why"
+    for kind in (raft.ConfChange, raft.ConfChangeV2):
+        with pytest.raises(raft.DecodeError):
+            kind.decode(b"\xff")
 
 
 def test_enumerations_are_those_of_the_core():
