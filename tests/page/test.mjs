@@ -22,7 +22,7 @@ const ok = what => { checks.push(what); console.log(`  ok  ${what}`); };
 
 /** A page whose errors are kept. `away` has the ids of the members that are down on purpose: that
  *  they do not answer is an error to the browser, as is a key that is not there. */
-async function open(browser, node, away, options = {}) {
+async function open(browser, node, away, options = {}, prepare = () => {}) {
   const page = await browser.newPage({ viewport: DESK, reducedMotion: "reduce", ...options });
   page.errors = [];
   page.setDefaultTimeout(20_000);
@@ -34,6 +34,7 @@ async function open(browser, node, away, options = {}) {
     if (["error", "warning"].includes(message.type()) && !expected)
       page.errors.push(`${message.text()} ${url}`);
   });
+  await prepare(page);
   await page.goto(`${node.url}/_/`);
   return page;
 }
@@ -137,6 +138,22 @@ async function losesItsOwnNode(page, cluster, node, away) {
   ok("when its own node is away, the page says so and links to the others'");
 }
 
+/** Whoever opens the page while nobody leads sees that, and later who does. */
+async function opensWithoutALeader(browser, cluster, away) {
+  const hideLeader = async route => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...await response.json(), leader: 0 } });
+  };
+  const page = await open(browser, cluster.nodes[0], away, {},
+    page => page.route(/\/_\/status/, hideLeader));
+  await page.getByRole("heading", { level: 1, name: "No leader at the moment" }).waitFor();
+  await page.unrouteAll({ behavior: "wait" });
+  await leads(page, (await cluster.leader()).id);
+  assert.deepEqual(page.errors, []);
+  await page.close();
+  ok("opened while nobody leads, it says so, and then who does");
+}
+
 /** In the page: the text whose contrast with what is behind it is below the 4.5 of WCAG AA. */
 function paleText() {
   const parse = text => (text.match(/[\d.]+/g) ?? []).map(Number);
@@ -191,6 +208,7 @@ async function test(browser, cluster) {
   ok("the leadership goes to each of the three by its button");
   await followsAKill(page, cluster, away);
   await losesItsOwnNode(page, cluster, served, away);
+  await opensWithoutALeader(browser, cluster, away);
   await fitsAPhone(browser, cluster, away);
   assert.deepEqual(page.errors, []);
   ok("nothing on the console");
