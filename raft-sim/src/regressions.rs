@@ -12,6 +12,7 @@ pub const REGRESSIONS: &[(u64, &str)] = &[
     (1122, "a higher term that a mixed configuration never hears of"),
     (2200, "a learner with a higher term than the leader's"),
     (103_118, "a leader that is no voter answered a read alone"),
+    (1_795_255_099_078_266, "a change that was replaced before the Ready that would say so"),
     (1_795_248_815_001_430, "fifty terms to catch up with, one for eleven timeouts"),
     (1_795_246_811_022_996, "only a slow clock can win, and quicker ones that cannot ask first"),
 ];

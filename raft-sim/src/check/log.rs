@@ -106,10 +106,12 @@ impl LogJudge {
         self.mirrors[slot].at(index).map(|known| known.term)
     }
 
-    /// How many membership changes this node's log holds in `(from, to]`.
+    /// How many membership changes this node's log holds in `(from, to]`. What is committed counts
+    /// as the group has it: of its own log the node may have replaced more than it handed out.
     pub(crate) fn conf_changes_between(&self, slot: usize, from: u64, to: u64) -> usize {
         let mirror = &self.mirrors[slot];
-        (from + 1..=to).filter(|i| mirror.at(*i).is_some_and(|known| known.is_conf_change)).count()
+        let at = |index: &u64| self.history_at(*index).or_else(|| mirror.at(*index));
+        (from + 1..=to).filter(|index| at(index).is_some_and(|known| known.is_conf_change)).count()
     }
 
     /// A node starts: its log is what its disk has.
@@ -303,7 +305,7 @@ fn note_seen(seen: &mut Vec<Vec<Known>>, id: u64, index: u64, known: Known) -> V
 mod tests {
     use super::super::assert_objects;
     use super::*;
-    use raftcore::{Index, Term};
+    use raftcore::{EntryKind, Index, Term};
 
     fn entry(term: u64, index: u64, data: &'static str) -> Entry {
         let (term, index) = (Term(term), Index(index));
@@ -341,6 +343,18 @@ mod tests {
         assert_objects(judge.on_commit(1, 9, 2), "commit_is_in_the_log");
         assert_objects(judge.on_elected(1, 3), "leader_has_all_that_was_committed");
         judge.on_elected(0, 3).unwrap();
+    }
+
+    #[test]
+    fn of_what_is_committed_the_groups_changes_count() {
+        let mut judge = judge();
+        let change = Entry { kind: EntryKind::ConfChange, ..entry(1, 1, "change") };
+        write(&mut judge, 0, &[change, entry(1, 2, "b")]).unwrap();
+        write(&mut judge, 1, &[entry(2, 1, "a")]).unwrap();
+        assert_eq!(judge.conf_changes_between(0, 0, 2), 1);
+        // Node 1 has replaced the change, and not handed that out yet.
+        judge.on_commit(1, 1, 2).unwrap();
+        assert_eq!(judge.conf_changes_between(0, 0, 1), 0);
     }
 
     #[test]
