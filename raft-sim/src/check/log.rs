@@ -106,11 +106,16 @@ impl LogJudge {
         self.mirrors[slot].at(index).map(|known| known.term)
     }
 
-    /// How many membership changes this node's log holds in `(from, to]`. What is committed counts
-    /// as the group has it: of its own log the node may have replaced more than it handed out.
+    /// How many membership changes this node's log holds in `(from, to]`.
     pub(crate) fn conf_changes_between(&self, slot: usize, from: u64, to: u64) -> usize {
         let mirror = &self.mirrors[slot];
-        let at = |index: &u64| self.history_at(*index).or_else(|| mirror.at(*index));
+        (from + 1..=to).filter(|i| mirror.at(*i).is_some_and(|known| known.is_conf_change)).count()
+    }
+
+    /// How many membership changes are committed in `(from, to]`: what a node has replaced in its
+    /// log, and not handed out yet, does not count.
+    pub(crate) fn committed_changes(&self, from: u64, to: u64) -> usize {
+        let at = |index: &u64| self.history_at(*index);
         (from + 1..=to).filter(|index| at(index).is_some_and(|known| known.is_conf_change)).count()
     }
 
@@ -346,15 +351,18 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_committed_the_groups_changes_count() {
+    fn a_change_that_was_replaced_is_not_committed() {
         let mut judge = judge();
-        let change = Entry { kind: EntryKind::ConfChange, ..entry(1, 1, "change") };
-        write(&mut judge, 0, &[change, entry(1, 2, "b")]).unwrap();
-        write(&mut judge, 1, &[entry(2, 1, "a")]).unwrap();
+        let change = Entry { kind: EntryKind::ConfChange, ..entry(1, 2, "change") };
+        write(&mut judge, 0, &[entry(1, 1, "a"), change]).unwrap();
+        write(&mut judge, 1, &[entry(1, 1, "a"), entry(2, 2, "b")]).unwrap();
+        judge.on_commit(1, 2, 2).unwrap();
+        // Node 1 has replaced its change by now, but not handed that out yet.
         assert_eq!(judge.conf_changes_between(0, 0, 2), 1);
-        // Node 1 has replaced the change, and not handed that out yet.
-        judge.on_commit(1, 1, 2).unwrap();
-        assert_eq!(judge.conf_changes_between(0, 0, 1), 0);
+        assert_eq!(judge.committed_changes(0, 2), 0);
+        write(&mut judge, 1, &[Entry { kind: EntryKind::ConfChange, ..entry(2, 3, "c") }]).unwrap();
+        judge.on_commit(1, 3, 2).unwrap();
+        assert_eq!(judge.committed_changes(0, 3), 1);
     }
 
     #[test]

@@ -241,7 +241,7 @@ fn check_role(judges: &mut Judges, host: &Host, step: &Step<'_>) -> Verdict {
         RoleKind::PreCandidate | RoleKind::Candidate => {
             judges.election.on_campaign(host.id, is, states, &before.membership)?;
             let (applied, commit) = (before.applied.0, before.hard_state.commit.0);
-            let changes = judges.log.conf_changes_between(slot, applied, commit);
+            let changes = judges.log.committed_changes(applied, commit);
             judges.membership.on_campaign(host.id, applied, changes)
         }
         RoleKind::Leader => {
