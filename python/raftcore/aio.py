@@ -550,10 +550,13 @@ class Node:
             return
         try:
             self._raw.tick()
+            is_idle = not self._raw.has_ready()
         except RaftError:
             # The next call that matters says it to somebody who listens.
             _log.exception("node %d: a tick failed", self.id)
-        self._wake.set()
+            is_idle = False
+        if not is_idle:
+            self._wake.set()
         self._schedule_tick()
 
     def _emit(self, event: Event) -> None:

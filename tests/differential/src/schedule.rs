@@ -58,7 +58,13 @@ pub fn next(random: &mut Random, setup: &Setup, looks: &BTreeMap<u64, Look>) -> 
     else {
         let voters: Vec<u64> = looks.iter().filter(|l| is_voter(*l.0, l.1)).map(|l| *l.0).collect();
         let id = random.pick(&voters);
-        return vec![Op::Campaign(id), Op::Settle];
+        // As often as it takes to reach the highest term: whoever is elected below it is deposed by
+        // whoever has it, before or after its first entry is committed, as messages happen to run.
+        let top = looks.values().map(|look| look.term).max().unwrap_or(0);
+        let behind = (top - looks[&id].term).max(1);
+        let mut ops = vec![Op::Campaign(id); behind as usize];
+        ops.push(Op::Settle);
+        return ops;
     };
     let members = &look.members;
     let voters: Vec<u64> = members.voters.clone();
