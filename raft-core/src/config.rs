@@ -222,6 +222,12 @@ impl Settings {
     pub(crate) fn keeps_leases(&self) -> bool {
         self.read_only == ReadOnly::LeaseBased
     }
+
+    /// Whether a leader's own entries are acknowledged by the mere word that they are written, all
+    /// at once. Otherwise the node writes itself a message for each proposal, as upstream does.
+    pub(crate) fn write_acknowledges(&self) -> bool {
+        self.coalesce_appends && !self.async_storage_writes
+    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(crate) struct Outbox {
     /// itself stands among them.
     pub(crate) after_sync: Vec<Message>,
     /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
-    /// that its own entries are durable.
+    /// that its own entries are durable, unless that goes without saying.
     pub(crate) own: Vec<Message>,
 }
 
@@ -171,18 +171,10 @@ impl<S: Storage> Core<S> {
     /// A leader acknowledges its own entries. That counts when they are durable, like any other
     /// member's word (thesis, section 10.2.1).
     pub(crate) fn acknowledge_own(&mut self, index: Index) {
-        let (id, term) = (self.id(), self.term);
-        let response = AppendResponse { index, rejection: None };
-        if self.settings.coalesce_appends
-            && let Some(Message { term: said, body: Body::AppendResponse(waiting), .. }) =
-                self.outbox.own.last_mut()
-            && *said == term
-        {
-            // They become durable together.
-            *waiting = response;
-            return;
+        if !self.settings.write_acknowledges() {
+            let response = AppendResponse { index, rejection: None };
+            self.send(self.id(), Body::AppendResponse(response));
         }
-        self.send(id, Body::AppendResponse(response));
     }
 
     /// Raises the commit index and counts what became committed.

@@ -216,6 +216,18 @@ impl Leader {
         Ok(())
     }
 
+    /// This leader's own log is durable up to `index`, all of it appended or taken over by this
+    /// term: that counts like any other member's word.
+    pub(crate) fn on_own_written<S: Storage>(&mut self, core: &mut Core<S>, index: Index) {
+        if let Some(progress) = self.progress_mut(core.id())
+            && progress.on_acknowledged(index)
+            && index > core.log.committed()
+            && self.maybe_commit(core)
+        {
+            self.broadcast_append(core);
+        }
+    }
+
     /// Probes where the logs may meet. With the member's term at its hint whole terms can be
     /// skipped: where this log's term is higher, the logs cannot match (paper, section 5.3, end).
     #[cold]

@@ -76,7 +76,9 @@ impl MemoryStorage {
         if let Some(snapshot) = &ready.snapshot {
             self.apply_snapshot(Snapshot::clone(snapshot))?;
         }
-        self.append_own(entries)?;
+        if !entries.is_empty() {
+            self.append_own(entries)?;
+        }
         if let Some(hard_state) = ready.hard_state {
             self.hard_state = hard_state;
         }

@@ -46,6 +46,11 @@ impl<S: Storage> Raft<S> {
         // A snapshot is committed state, whatever the term.
         if let Some(last) = last.filter(|_| term == self.core.term) {
             self.core.log.stable_to(last);
+            if self.core.settings.write_acknowledges()
+                && let Role::Leader(leader) = &mut self.role
+            {
+                leader.on_own_written(&mut self.core, last.index);
+            }
         }
         if let Some(index) = snapshot {
             self.core.log.stable_snapshot_to(index);
