@@ -97,13 +97,34 @@ const fn varint_bytes(n: u64) -> u64 {
 /// The entries of a list that the core hands out are consecutive. A list that came from a peer
 /// can hold anything: the door (`step`) checks it before it believes it.
 ///
-/// It takes two words: lists are moved around with every message.
+/// It is two words, so that it travels in registers: lists are moved around with every message.
 #[derive(Clone, Default)]
 pub struct Entries {
     block: Option<Arc<Block>>,
-    /// The part `[start, end)` of the block. Invariant: it is not empty, unless there is no block.
-    start: u32,
-    end: u32,
+    /// Which part of the block. Invariant: it is not empty, unless there is no block.
+    part: Part,
+}
+
+/// A part `[start, end)` of a block, in one word: `start` in its lower half.
+#[derive(Clone, Copy, Default)]
+struct Part(u64);
+
+impl Part {
+    const fn new(start: u32, end: u32) -> Self {
+        Self((end as u64) << 32 | start as u64)
+    }
+
+    const fn start(self) -> u32 {
+        self.0 as u32
+    }
+
+    const fn end(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    const fn len(self) -> usize {
+        self.end().saturating_sub(self.start()) as usize
+    }
 }
 
 /// What is shared.
@@ -130,7 +151,7 @@ impl Entries {
     /// No entries.
     #[must_use]
     pub const fn new() -> Self {
-        Self { block: None, start: 0, end: 0 }
+        Self { block: None, part: Part::new(0, 0) }
     }
 
     /// The parts of the list that lie in one block each.
@@ -157,14 +178,15 @@ impl Entries {
     #[inline]
     fn as_slice(&self) -> &[Entry] {
         let block = self.block.as_deref().map_or(&[][..], Block::as_slice);
-        block.get(self.start as usize..self.end as usize).unwrap_or_default()
+        let (start, end) = (self.part.start() as usize, self.part.end() as usize);
+        block.get(start..end).unwrap_or_default()
     }
 
     /// How many entries there are.
     #[inline]
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.end.saturating_sub(self.start) as usize
+        self.part.len()
     }
 
     /// Whether there are none.
@@ -227,9 +249,9 @@ impl Entries {
             return Self::new();
         }
         // Both fit: they are at most `self.len()`, which is a difference of two u32.
-        let start = self.start.saturating_add(from as u32);
-        let end = self.start.saturating_add(to as u32);
-        Self { block: self.block.clone(), start, end }
+        let start = self.part.start().saturating_add(from as u32);
+        let end = self.part.start().saturating_add(to as u32);
+        Self { block: self.block.clone(), part: Part::new(start, end) }
     }
 
     /// Appends the entries of another list.
@@ -295,11 +317,11 @@ impl Entries {
         match self.block.as_mut().and_then(Arc::get_mut) {
             Some(Block::Parts(parts)) => {
                 parts.push(part);
-                self.end = end;
+                self.part = Part::new(0, end);
             }
             _ => {
                 let parts = self.parts().iter().cloned().chain([part]).collect();
-                *self = Self { block: Some(Arc::new(Block::Parts(parts))), start: 0, end };
+                *self = Self::of(Block::Parts(parts), end);
             }
         }
     }
@@ -318,14 +340,20 @@ impl Entries {
         if end == 0 {
             return Self::new();
         }
-        Self { block: Some(Arc::new(Block::List(list))), start: 0, end }
+        Self::of(Block::List(list), end)
+    }
+
+    /// All of a new block, which has so many entries.
+    #[inline]
+    fn of(block: Block, len: u32) -> Self {
+        Self { block: Some(Arc::new(block)), part: Part::new(0, len) }
     }
 }
 
 impl From<Entry> for Entries {
     #[inline]
     fn from(entry: Entry) -> Self {
-        Self { block: Some(Arc::new(Block::One(entry))), start: 0, end: 1 }
+        Self::of(Block::One(entry), 1)
     }
 }
 
