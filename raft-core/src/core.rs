@@ -11,6 +11,7 @@ use crate::log::{Log, Storage};
 use crate::membership::Membership;
 use crate::message::{AppendResponse, Body, Message, MessageKind};
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::state::{HardState, ReadState};
 
 /// Called with each event as it happens, from inside the call that caused it.
@@ -42,29 +43,6 @@ pub(crate) struct Core<S> {
     pub(crate) observer: Option<Observer>,
 }
 
-/// Messages that wait to be taken by a Ready.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    /// These claim nothing about this node's disk, but for requests for votes.
-    pub(crate) now: Vec<Message>,
-    /// Where the first request for a vote stands in `now`, if there is one: it claims a term, a
-    /// vote and a log.
-    pub(crate) first_vote_request: Option<usize>,
-    /// These claim that what came before them is durable: votes and acknowledgements, and with
-    /// leases the answers to heartbeats. Where storage threads persist, what the node says to
-    /// itself stands among them.
-    pub(crate) after_sync: Vec<Message>,
-    /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
-    /// that its own entries are durable, unless that goes without saying.
-    pub(crate) own: Vec<Message>,
-}
-
-impl Outbox {
-    pub(crate) fn is_empty(&self) -> bool {
-        (self.now.len() | self.after_sync.len() | self.own.len()) == 0
-    }
-}
-
 impl<S: Storage> Core<S> {
     pub(crate) fn new(settings: Settings, seed: u64, log: Log<S>, membership: Membership) -> Self {
         let mut core = Self {
@@ -80,7 +58,7 @@ impl<S: Storage> Core<S> {
             since_leader: u32::MAX,
             randomized_timeout: 0,
             random: Random(seed),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(),
             read_states: Vec::new(),
             metrics: Metrics::default(),
             observer: None,
@@ -142,30 +120,15 @@ impl<S: Storage> Core<S> {
     /// Sends a message that is complete already: in another's name or for another term.
     #[inline(always)]
     pub(crate) fn send_as(&mut self, message: Message) {
-        let claims_durability = match message.body {
-            Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_) => true,
-            // With leases it is a promise that a restart must not forget, and a node that has
-            // nothing stored would not know that it made one.
-            Body::HeartbeatResponse { .. } => self.settings.keeps_leases(),
-            _ => false,
-        };
-        if message.to == self.id() {
-            debug_assert!(claims_durability, "a node writes nothing else to itself");
-            if self.settings.async_storage_writes {
-                self.outbox.after_sync.push(message);
-            } else {
-                push(&mut self.outbox.own, message);
-            }
-        } else if claims_durability {
-            self.metrics.count_sent(message.body.kind());
-            push(&mut self.outbox.after_sync, message);
-        } else {
-            self.metrics.count_sent(message.body.kind());
-            if matches!(message.body, Body::Vote(_)) {
-                self.outbox.first_vote_request.get_or_insert(self.outbox.now.len());
-            }
-            push(&mut self.outbox.now, message);
-        }
+        debug_assert!(message.to != self.id(), "a message to another");
+        self.metrics.count_sent(message.body.kind());
+        self.outbox.push(message, &self.settings);
+    }
+
+    /// Says to itself in this term what will be so when all it wrote until now is durable.
+    pub(crate) fn send_own(&mut self, term: Term, body: Body) {
+        let own = self.id();
+        self.outbox.push_own(Message { to: own, from: own, term, body }, &self.settings);
     }
 
     /// A leader acknowledges its own entries. That counts when they are durable, like any other
@@ -173,7 +136,7 @@ impl<S: Storage> Core<S> {
     pub(crate) fn acknowledge_own(&mut self, index: Index) {
         if !self.settings.write_acknowledges() {
             let response = AppendResponse { index, rejection: None };
-            self.send(self.id(), Body::AppendResponse(response));
+            self.send_own(self.term, Body::AppendResponse(response));
         }
     }
 
@@ -205,15 +168,6 @@ impl<S: Storage> Core<S> {
             observer(&event());
         }
     }
-}
-
-/// A buffer begins with room for one message: of many idle groups most members need no more.
-#[inline(always)]
-fn push(buffer: &mut Vec<Message>, message: Message) {
-    if buffer.capacity() == 0 {
-        buffer.reserve_exact(1);
-    }
-    buffer.push(message);
 }
 
 /// A small generator (SplitMix64): the same seed gives the same timeouts on every machine.

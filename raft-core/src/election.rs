@@ -112,15 +112,16 @@ impl<S: Storage> Raft<S> {
         let (own, last) = (core.id(), core.log.last());
         let voters: SmallVec<[NodeId; 8]> = core.membership.voters_of_both().collect();
         for to in voters {
-            let body = match campaign {
+            let is_pre_vote = campaign == Campaign::PreVote;
+            if to == own {
                 // Its own vote counts when it is durable, like any other.
-                Campaign::PreVote if to == own => {
-                    Body::PreVoteResponse(VoteResponse { rejected: false })
-                }
-                _ if to == own => Body::VoteResponse(VoteResponse { rejected: false }),
-                Campaign::PreVote => Body::PreVote(VoteRequest { last, transfer: false }),
-                _ => Body::Vote(VoteRequest { last, transfer: campaign == Campaign::Transfer }),
-            };
+                let vote = VoteResponse { rejected: false };
+                let pre_vote = Body::PreVoteResponse(vote);
+                core.send_own(term, if is_pre_vote { pre_vote } else { Body::VoteResponse(vote) });
+                continue;
+            }
+            let request = VoteRequest { last, transfer: campaign == Campaign::Transfer };
+            let body = if is_pre_vote { Body::PreVote(request) } else { Body::Vote(request) };
             core.send_as(Message { to, from: own, term, body });
         }
     }

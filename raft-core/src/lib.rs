@@ -73,6 +73,7 @@ pub mod membership;
 mod message;
 mod metrics;
 mod node;
+mod outbox;
 pub mod progress;
 mod proposal;
 pub mod quorum;

@@ -619,13 +619,9 @@ impl<S: Storage> Node<S> {
         }
         contents.snapshot = core.log.accept_snapshot();
         contents.committed = committed;
-        swap_if_any(&mut contents.messages, &mut core.outbox.now);
-        swap_if_any(&mut contents.messages_after_sync, &mut core.outbox.after_sync);
-        if let Some(first) = core.outbox.first_vote_request.take()
-            && core.settings.votes_wait_for_sync
-        {
-            contents.hold_back_from(first);
-        }
+        let Core { outbox, settings, .. } = core;
+        let ReadyContents { messages, messages_after_sync, .. } = contents;
+        outbox.take_into(messages, messages_after_sync, settings);
         swap_if_any(&mut contents.read_states, &mut core.read_states);
         let (hard_state, last) = (core.hard_state(), self.last_hard_state);
         if hard_state != last {

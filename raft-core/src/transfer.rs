@@ -85,7 +85,7 @@ impl Leader {
         // From here on the log may grow past what the target has, so an order that no Ready took
         // yet stays here. Upstream lets it go.
         if core.settings.coalesce_appends {
-            core.outbox.now.retain(|message| !matches!(message.body, Body::TimeoutNow));
+            core.outbox.forget_transfer_orders();
         }
         core.emit(|| Event::TransferAborted { to });
         true

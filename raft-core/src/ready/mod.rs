@@ -90,10 +90,15 @@ impl DerefMut for Ready {
 }
 
 impl Ready {
-    /// The first one of a node. Once there is one, it is used again and again.
+    /// The first one of a node, with room for one message. Once there is one, it is used again
+    /// and again.
     #[cold]
     pub(crate) fn fresh() -> Self {
-        Self::default()
+        Self(Box::new(ReadyContents {
+            messages: Vec::with_capacity(1),
+            messages_after_sync: Vec::with_capacity(1),
+            ..ReadyContents::default()
+        }))
     }
 
     /// Empties it for the next use; the buffers stay.
@@ -120,14 +125,6 @@ impl ReadyContents {
     fn drop_storage_work(&mut self) {
         self.append = None;
         self.apply = None;
-    }
-
-    /// Lets the messages from this place on wait for the sync. What was sent later waits too: the
-    /// order of messages stays what it was.
-    #[cold]
-    pub(crate) fn hold_back_from(&mut self, first: usize) {
-        let late = self.messages.drain(first.min(self.messages.len())..);
-        self.messages_after_sync.splice(..0, late);
     }
 
     /// Which Ready of its node this is, counted from one.

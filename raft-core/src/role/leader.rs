@@ -42,8 +42,10 @@ impl Leader {
             }
             (id, progress)
         };
+        let mut members: Vec<_> = core.membership.members().map(progress).collect();
+        members.shrink_to_fit();
         Self {
-            members: core.membership.members().map(progress).collect(),
+            members,
             owes: false,
             heartbeat_elapsed: 0,
             transferee: None,

@@ -90,7 +90,9 @@ impl<S: Storage> Raft<S> {
         core.leader = Some(id);
         core.metrics.leaderships = core.metrics.leaderships.saturating_add(1);
         core.emit(|| Event::BecameLeader { term });
-        self.role = Role::Leader(Box::new(Leader::new(core)));
+        let leader = Leader::new(core);
+        core.outbox.reserve(leader.members.len().saturating_sub(1));
+        self.role = Role::Leader(Box::new(leader));
         let index = core.log.append_own(term, EntryKind::Normal, bytes::Bytes::new());
         core.acknowledge_own(index);
     }

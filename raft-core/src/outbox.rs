@@ -1,0 +1,135 @@
+//! What a node has said and no Ready has taken yet, in the order in which it was said, and when
+//! each of it may leave.
+//!
+//! One buffer for all that leaves: of many idle groups every member has it.
+
+use crate::config::Settings;
+use crate::message::{Body, Message};
+
+/// When a message may leave. Each is a bit of a set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Departure {
+    /// At once: it claims nothing about this node's disk.
+    Now = 1,
+    /// When what came before it is durable, which it claims: votes and acknowledgements, and with
+    /// leases the answers to heartbeats.
+    AfterSync = 2,
+    /// At once or, as it claims a term, a vote and a log, after the sync: this and what follows.
+    VoteRequest = 4,
+}
+
+const NOW: u8 = Departure::Now as u8;
+const AFTER_SYNC: u8 = Departure::AfterSync as u8;
+
+impl Departure {
+    #[inline(always)]
+    fn of(message: &Message, settings: &Settings) -> Self {
+        match message.body {
+            Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_) => {
+                Self::AfterSync
+            }
+            // With leases it is a promise that a restart must not forget, and a node that has
+            // nothing stored would not know that it made one.
+            Body::HeartbeatResponse { .. } if settings.keeps_leases() => Self::AfterSync,
+            Body::Vote(_) => Self::VoteRequest,
+            _ => Self::Now,
+        }
+    }
+}
+
+/// Messages that wait to be taken by a Ready.
+///
+/// Its buffer stays where it is and starts with room for one message: of many idle groups most
+/// members never need more.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    messages: Vec<Message>,
+    /// The departures of all of them: mostly they have the same.
+    departures: u8,
+    /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
+    /// that its own entries are durable, unless that goes without saying. Where storage threads
+    /// persist it stands among the messages.
+    pub(crate) own: Vec<Message>,
+}
+
+impl Outbox {
+    pub(crate) fn new() -> Self {
+        Self { messages: Vec::with_capacity(1), departures: 0, own: Vec::new() }
+    }
+
+    /// A leader has something for each of these many others.
+    pub(crate) fn reserve(&mut self, others: usize) {
+        self.messages.reserve_exact(others);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        (self.messages.len() | self.own.len()) == 0
+    }
+
+    /// To another member.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, message: Message, settings: &Settings) {
+        self.departures |= Departure::of(&message, settings) as u8;
+        self.messages.push(message);
+    }
+
+    /// To this node itself.
+    #[inline]
+    pub(crate) fn push_own(&mut self, message: Message, settings: &Settings) {
+        if settings.async_storage_writes {
+            self.push(message, settings);
+            return;
+        }
+        if self.own.capacity() == 0 {
+            self.own.reserve_exact(1);
+        }
+        self.own.push(message);
+    }
+
+    /// Takes back orders to campaign that were not sent yet.
+    pub(crate) fn forget_transfer_orders(&mut self) {
+        self.messages.retain(|message| !matches!(message.body, Body::TimeoutNow));
+    }
+
+    /// Moves what leaves into these buffers, which are empty.
+    #[inline]
+    pub(crate) fn take_into(
+        &mut self,
+        now: &mut Vec<Message>,
+        after_sync: &mut Vec<Message>,
+        settings: &Settings,
+    ) {
+        match std::mem::take(&mut self.departures) {
+            0 => {}
+            NOW => now.append(&mut self.messages),
+            AFTER_SYNC => after_sync.append(&mut self.messages),
+            _ => self.sort_into(now, after_sync, settings),
+        }
+    }
+
+    #[inline(never)]
+    fn sort_into(
+        &mut self,
+        now: &mut Vec<Message>,
+        after_sync: &mut Vec<Message>,
+        settings: &Settings,
+    ) {
+        let mut first_late = None;
+        for message in self.messages.drain(..) {
+            let departure = Departure::of(&message, settings);
+            if departure == Departure::AfterSync {
+                after_sync.push(message);
+                continue;
+            }
+            if departure == Departure::VoteRequest && settings.votes_wait_for_sync {
+                first_late.get_or_insert(now.len());
+            }
+            now.push(message);
+        }
+        if let Some(first) = first_late {
+            // What was said after the request waits too: the order stays what it was.
+            after_sync.splice(..0, now.drain(first..));
+        }
+    }
+}
