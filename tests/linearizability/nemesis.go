@@ -348,8 +348,9 @@ func (n *nemesis) replace(old *node) bool {
 		return false
 	}
 	fresh.joins = true
-	removed := n.insist(old, http.MethodDelete, old.id, "", func(s *status) bool {
-		return !isMember(s, old.id)
+	since, known := n.memberSince(old.id)
+	removed := known && n.insist(old, http.MethodDelete, old.id, "", func(s *status) bool {
+		return s.Applied > since && !isMember(s, old.id)
 	})
 	added := removed && n.insist(old, http.MethodPost, fresh.id, fresh.peerURL(),
 		func(s *status) bool { return isMember(s, fresh.id) })
@@ -363,7 +364,21 @@ func (n *nemesis) replace(old *node) bool {
 	return true
 }
 
-// insist asks for a change of members until the leader's status shows it.
+// memberSince is an index at which a node was a member. One that has just joined, or is behind, may
+// not have heard of it yet; only who is past that index and does not know it says that it is gone.
+func (n *nemesis) memberSince(id uint64) (index uint64, known bool) {
+	for time.Now().Before(n.end) {
+		for _, s := range n.cluster.statuses() {
+			if isMember(s, id) {
+				return s.Applied, true
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return 0, false
+}
+
+// insist asks for a change of members until a node's status shows it.
 func (n *nemesis) insist(but *node, method string, id uint64, body string,
 	isDone func(*status) bool,
 ) bool {
