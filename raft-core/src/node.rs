@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,7 +23,7 @@ use crate::ready::{
 use crate::reconfiguration::AppliedConfChange;
 use crate::role::{Raft, Role};
 use crate::snapshot::SnapshotStatus;
-use crate::state::{HardState, Peer, SoftState};
+use crate::state::{HardState, Peer, Snapshot, SoftState};
 use crate::status::{BasicStatus, Status};
 use crate::wire;
 
@@ -47,7 +48,7 @@ const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
 /// word from the leader. [`Error::Faulted`] alone is final.
 pub struct Node<S: Storage> {
     raft: Raft<S>,
-    fault: Option<Fault>,
+    fault: Option<Box<Fault>>,
     /// Whether something waits for a Ready, if that was asked since anything happened.
     waits: Cell<Option<bool>>,
     /// What the last Ready said, so that the next one says only what changed.
@@ -55,11 +56,18 @@ pub struct Node<S: Storage> {
     last_soft_state: SoftState,
     ready_count: u64,
     outstanding: Outstanding,
-    /// The numbers of the storage responses that are still to come.
-    awaited: VecDeque<u64>,
-    response_count: u64,
+    /// Only with asynchronous storage writes.
+    awaited: Option<Box<Awaited>>,
     /// The buffers of the Ready that was advanced last.
     spare: Option<Ready>,
+}
+
+/// The storage responses that are still to come.
+#[derive(Debug, Default)]
+struct Awaited {
+    numbers: VecDeque<u64>,
+    /// How many were ever attached to a write.
+    count: u64,
 }
 
 /// The Ready that was handed out and not advanced yet, and what becomes true when it is advanced.
@@ -74,7 +82,7 @@ struct Outstanding {
     /// What must be in the storage by then: the log's last entry, if not all of the log was
     /// durable, and the snapshot.
     written: Option<Position>,
-    snapshot: Option<Position>,
+    snapshot: Option<Arc<Snapshot>>,
     applied: Applied,
     /// The Ready itself, when an `advance` failed and it is to be handed out again.
     returned: Option<Ready>,
@@ -109,8 +117,7 @@ impl<S: Storage> Node<S> {
             waits: Cell::new(None),
             ready_count: 0,
             outstanding: Outstanding::default(),
-            awaited: VecDeque::new(),
-            response_count: 0,
+            awaited: None,
             spare: None,
         };
         node.leave();
@@ -223,12 +230,14 @@ impl<S: Storage> Node<S> {
         if !self.is_async() {
             return Err(Misuse::AsyncStorageWrites.into());
         }
+        let own = self.id();
+        let awaited = &mut self.awaited.get_or_insert_default().numbers;
         // Usually the oldest one.
-        let place = self.awaited.iter().position(|number| *number == response.number);
-        let Some(place) = place.filter(|_| response.node == self.id()) else {
+        let place = awaited.iter().position(|number| *number == response.number);
+        let Some(place) = place.filter(|_| response.node == own) else {
             return Err(Misuse::UnknownStorageResponse.into());
         };
-        self.awaited.remove(place);
+        awaited.remove(place);
         let result = self.raft.on_local(response.kind);
         self.leave();
         result
@@ -478,7 +487,7 @@ impl<S: Storage> Node<S> {
         if !own.is_empty() {
             own.drain(..).try_for_each(|message| self.raft.step_own(message))?;
         }
-        self.raft.on_written(*term, *written, snapshot.map(|at| at.index));
+        self.raft.on_written(*term, *written, snapshot.take().map(|snapshot| snapshot.index()));
         if applied.last != Index::ZERO {
             self.raft.on_applied(*applied);
         }
@@ -524,12 +533,15 @@ impl<S: Storage> Node<S> {
     /// Why this node has stopped, if it has.
     #[must_use]
     pub const fn fault(&self) -> Option<&Fault> {
-        self.fault.as_ref()
+        match &self.fault {
+            Some(fault) => Some(fault),
+            None => None,
+        }
     }
 
     /// Stops this node for good: for a language boundary that caught a panic inside it.
     pub fn fault_with(&mut self, fault: Fault) {
-        self.fault.get_or_insert(fault);
+        self.fault.get_or_insert_with(|| Box::new(fault));
     }
 
     /// The storage.
@@ -651,7 +663,7 @@ impl<S: Storage> Node<S> {
         swap_if_any(&mut outstanding.own, &mut core.outbox.own);
         outstanding.term = core.term;
         outstanding.written = written;
-        outstanding.snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.position);
+        outstanding.snapshot = ready.snapshot.clone();
         outstanding.applied = if ready.committed.is_empty() {
             Applied::default()
         } else {
@@ -703,16 +715,18 @@ impl<S: Storage> Node<S> {
 
     /// A response that this node will take once.
     fn attach(&mut self, kind: LocalKind) -> LocalResponse {
-        self.response_count = self.response_count.saturating_add(1);
-        self.awaited.push_back(self.response_count);
-        LocalResponse { node: self.id(), number: self.response_count, kind }
+        let node = self.id();
+        let awaited = self.awaited.get_or_insert_default();
+        awaited.count = awaited.count.saturating_add(1);
+        awaited.numbers.push_back(awaited.count);
+        LocalResponse { node, number: awaited.count, kind }
     }
 
     /// Whether the storage has what the outstanding Ready asked to persist.
     fn check_persisted(&self) -> Result<(), Error> {
         let storage = self.storage();
-        if let Some(expected) = self.outstanding.snapshot {
-            let first = storage.first_index()?;
+        if let Some(snapshot) = &self.outstanding.snapshot {
+            let (expected, first) = (snapshot.position, storage.first_index()?);
             if first <= expected.index {
                 return Err(Misuse::SnapshotNotPersisted { expected, first }.into());
             }

@@ -150,6 +150,11 @@ impl<S: Storage> Log<S> {
         self.terms.last_at_most(index, term)
     }
 
+    /// This node is to append entries of its own.
+    pub(crate) fn expect_own(&mut self) {
+        self.unstable.expect_own();
+    }
+
     /// Appends an entry of this leader's own, and returns where it stands.
     pub(crate) fn append_own(&mut self, term: Term, kind: EntryKind, data: bytes::Bytes) -> Index {
         let index = self.last_index().next();

@@ -30,9 +30,10 @@ struct Piece {
 }
 
 impl Pieces {
-    /// Nothing yet: the next entry has this index.
-    pub(super) const fn starting_at(index: Index) -> Self {
-        Self { pieces: VecDeque::new(), end: index }
+    /// Nothing yet: the next entry has this index. There is room for one piece: most logs of many
+    /// idle groups never have more.
+    pub(super) fn starting_at(index: Index) -> Self {
+        Self { pieces: VecDeque::with_capacity(1), end: index }
     }
 
     /// The index after the last entry.

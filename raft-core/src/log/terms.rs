@@ -11,10 +11,12 @@ use crate::log::Storage;
 /// The terms of the indexes `base..=last`, as runs of equal terms.
 #[derive(Clone, Debug)]
 pub(super) struct TermRuns {
-    /// Where each earlier run begins; the first begins at `base`. Together with `run` both the
-    /// indexes and the terms strictly increase.
+    /// What lies right before the log, or where it is part of a run, that run from there on.
+    base: Position,
+    /// Where each run after the base begins, up to the present one. Together with both the indexes
+    /// and the terms strictly increase.
     earlier: Vec<Position>,
-    /// Where the present run begins: nearly every question is about it.
+    /// Where the present run begins, at the earliest at the base: nearly every question is about it.
     run: Position,
     last: Index,
 }
@@ -22,7 +24,7 @@ pub(super) struct TermRuns {
 impl TermRuns {
     /// The terms of a log that is empty after this position.
     pub(super) const fn starting_at(base: Position) -> Self {
-        Self { earlier: Vec::new(), run: base, last: base.index }
+        Self { base, earlier: Vec::new(), run: base, last: base.index }
     }
 
     /// Reads the terms of a stored log: a binary search for the end of each run, so that the
@@ -64,8 +66,8 @@ impl TermRuns {
     }
 
     /// The index before the first one that is known.
-    pub(super) fn base(&self) -> Index {
-        self.earlier.first().unwrap_or(&self.run).index
+    pub(super) const fn base(&self) -> Index {
+        self.base.index
     }
 
     /// The term at this index, if it is in `base..=last`.
@@ -76,19 +78,30 @@ impl TermRuns {
         } else if index >= self.run.index {
             Some(self.run.term)
         } else {
-            self.earlier.iter().rev().find(|run| run.index <= index).map(|run| run.term)
+            self.earlier_term(index)
         }
+    }
+
+    #[inline(never)]
+    fn earlier_term(&self, index: Index) -> Option<Term> {
+        self.earlier_runs().find(|run| run.index <= index).map(|run| run.term)
+    }
+
+    /// The runs before the present one, from the latest on.
+    fn earlier_runs(&self) -> impl Iterator<Item = &Position> {
+        self.earlier.iter().rev().chain([&self.base])
     }
 
     /// The highest index at or below `index` whose term is at most `term`, with its term.
     ///
     /// Below `base` nothing is known: the answer is then the index right below it, with term zero.
+    #[inline(never)]
     pub(super) fn last_at_most(&self, index: Index, term: Term) -> (Index, Term) {
         if index > self.last {
             return (index, Term::ZERO);
         }
         let mut upper = index;
-        for run in std::iter::once(&self.run).chain(self.earlier.iter().rev()) {
+        for run in std::iter::once(&self.run).chain(self.earlier_runs()) {
             if run.index <= upper {
                 if run.term <= term {
                     return (upper, run.term);
@@ -119,11 +132,9 @@ impl TermRuns {
     /// Forgets the entries from this index on.
     pub(super) fn truncate_from(&mut self, from: Index) {
         debug_assert!(from > self.base(), "the base is never truncated");
-        self.last = self.last.min(from.prev());
-        while self.run.index > self.last
-            && let Some(run) = self.earlier.pop()
-        {
-            self.run = run;
+        self.last = self.last.min(from.prev()).max(self.base.index);
+        while self.run.index > self.last {
+            self.run = self.earlier.pop().unwrap_or(self.base);
         }
     }
 
@@ -133,17 +144,20 @@ impl TermRuns {
         if self.run.index <= base {
             self.earlier.clear();
             self.run.index = base;
+            self.base = self.run;
             return;
         }
-        let kept = self.earlier.partition_point(|run| run.index <= base);
-        self.earlier.drain(..kept.saturating_sub(1));
-        if let Some(first) = self.earlier.first_mut() {
-            first.index = first.index.max(base);
+        let passed = self.earlier.partition_point(|run| run.index <= base);
+        if let Some(run) = self.earlier.drain(..passed).next_back() {
+            self.base = run;
         }
+        self.base.index = base;
     }
 
     fn begin(&mut self, run: Position) {
-        self.earlier.push(self.run);
+        if self.run != self.base {
+            self.earlier.push(self.run);
+        }
         self.run = run;
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Unstable {
 
 impl Unstable {
     /// An empty tail that begins at this index.
-    pub(super) const fn starting_at(offset: Index) -> Self {
+    pub(super) fn starting_at(offset: Index) -> Self {
         Self {
             snapshot: None,
             snapshot_in_progress: false,
@@ -57,6 +57,11 @@ impl Unstable {
     /// Whether there are entries that were not handed out.
     pub(super) const fn has_next(&self) -> bool {
         self.in_progress.0 < self.end().0
+    }
+
+    /// A leader begins with an entry of its own, and in an idle group never adds another.
+    pub(super) fn expect_own(&mut self) {
+        self.open.reserve_exact(1);
     }
 
     /// Adds an entry of this node's own.

@@ -21,8 +21,8 @@ use crate::state::RoleKind;
 pub(crate) enum Role {
     Follower,
     /// Its term is not raised yet: `Core::term` stays what it was.
-    PreCandidate(Candidate),
-    Candidate(Candidate),
+    PreCandidate(Box<Candidate>),
+    Candidate(Box<Candidate>),
     Leader(Box<Leader>),
 }
 
@@ -64,7 +64,7 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn become_pre_candidate(&mut self) {
         debug_assert!(self.role.as_leader().is_none(), "a leader does not campaign");
         self.core.leader = None;
-        self.role = Role::PreCandidate(Candidate::default());
+        self.role = Role::PreCandidate(Box::default());
         let term = self.core.term;
         self.core.emit(|| Event::BecamePreCandidate { term });
     }
@@ -75,7 +75,7 @@ impl<S: Storage> Raft<S> {
         let term = self.core.next_term();
         self.core.reset(term);
         self.core.vote = Some(self.core.id());
-        self.role = Role::Candidate(Candidate::default());
+        self.role = Role::Candidate(Box::default());
         self.core.metrics.campaigns = self.core.metrics.campaigns.saturating_add(1);
         self.core.emit(|| Event::BecameCandidate { term });
     }
@@ -91,6 +91,7 @@ impl<S: Storage> Raft<S> {
         core.metrics.leaderships = core.metrics.leaderships.saturating_add(1);
         core.emit(|| Event::BecameLeader { term });
         let leader = Leader::new(core);
+        core.log.expect_own();
         core.outbox.reserve(leader.members.len().saturating_sub(1));
         self.role = Role::Leader(Box::new(leader));
         let index = core.log.append_own(term, EntryKind::Normal, bytes::Bytes::new());
