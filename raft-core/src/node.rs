@@ -1,8 +1,9 @@
 //! The door: every public call on a node, the checks on the caller, the Ready in and out, and the
 //! faulted state. No rule of the protocol is here.
 
+mod storage_work;
+
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,15 +18,14 @@ use crate::membership::{AnyConfChange, ConfChange, ConfChangeKind, ConfChangeV2,
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::proposal::{ConfChangeOutcome, Proposed};
-use crate::ready::{
-    Applied, LocalKind, LocalResponse, Ready, ReadyContents, Reply, StorageAppend, StorageApply,
-};
+use crate::ready::{Applied, Ready, ReadyContents};
 use crate::reconfiguration::AppliedConfChange;
 use crate::role::{Raft, Role};
 use crate::snapshot::SnapshotStatus;
 use crate::state::{HardState, Peer, Snapshot, SoftState};
 use crate::status::{BasicStatus, Status};
 use crate::wire;
+use storage_work::Awaited;
 
 /// The longest payload that can be proposed: the wire counts lengths in 31 bits in some languages.
 const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
@@ -60,14 +60,6 @@ pub struct Node<S: Storage> {
     awaited: Option<Box<Awaited>>,
     /// The buffers of the Ready that was advanced last.
     spare: Option<Ready>,
-}
-
-/// The storage responses that are still to come.
-#[derive(Debug, Default)]
-struct Awaited {
-    numbers: VecDeque<u64>,
-    /// How many were ever attached to a write.
-    count: u64,
 }
 
 /// The Ready that was handed out and not advanced yet, and what becomes true when it is advanced.
@@ -218,29 +210,6 @@ impl<S: Storage> Node<S> {
                 Err(refusal.into())
             }
         }
-    }
-
-    /// Takes what a storage thread says when its work is done (asynchronous storage writes).
-    ///
-    /// # Errors
-    /// [`Misuse::UnknownStorageResponse`] when this node did not attach the response to a write,
-    /// or took it already; [`Misuse::AsyncStorageWrites`] when it persists by `advance`.
-    pub fn storage_response(&mut self, response: LocalResponse) -> Result<(), Error> {
-        self.enter()?;
-        if !self.is_async() {
-            return Err(Misuse::AsyncStorageWrites.into());
-        }
-        let own = self.id();
-        let awaited = &mut self.awaited.get_or_insert_default().numbers;
-        // Usually the oldest one.
-        let place = awaited.iter().position(|number| *number == response.number);
-        let Some(place) = place.filter(|_| response.node == own) else {
-            return Err(Misuse::UnknownStorageResponse.into());
-        };
-        awaited.remove(place);
-        let result = self.raft.on_local(response.kind);
-        self.leave();
-        result
     }
 
     /// Campaigns now. Does nothing on a leader, or on a node that may not campaign: the observer
@@ -469,6 +438,41 @@ impl<S: Storage> Node<S> {
         Ok(())
     }
 
+    /// Lends the node a Ready to use its buffers for the next one. A node keeps the Ready that was
+    /// advanced last; a program with thousands of nodes can keep one for all of them: lend it
+    /// before [`ready`](Self::ready), take it back after [`advance`](Self::advance). That saves
+    /// memory and time, as it is always at hand. It is to be empty: new, or as it was given back.
+    ///
+    /// ```
+    /// # use raftcore::{ConfState, Config, MemoryStorage, Node, Ready};
+    /// # let member = |id| {
+    /// #     let storage = MemoryStorage::with_conf_state(ConfState::with_voters([id]));
+    /// #     Node::new(&Config::new(id, 42), storage)
+    /// # };
+    /// let mut buffers = Ready::default();
+    /// for node in &mut [member(1)?, member(2)?] {
+    ///     node.campaign()?;
+    ///     while node.has_ready() {
+    ///         node.lend(buffers);
+    ///         if let Some(ready) = node.ready()? {
+    ///             node.storage_mut().persist(&ready)?;
+    ///             node.advance(ready)?;
+    ///         }
+    ///         buffers = node.give_back().unwrap_or_default();
+    ///     }
+    /// }
+    /// # Ok::<(), raftcore::Error>(())
+    /// ```
+    pub fn lend(&mut self, buffers: Ready) {
+        // One that a node handed out and nobody advanced still says something.
+        self.spare = Some(buffers).filter(|buffers| buffers.number == 0);
+    }
+
+    /// Gives back the Ready that was lent, or that the node has kept, unless one is outstanding.
+    pub fn give_back(&mut self) -> Option<Ready> {
+        self.spare.take()
+    }
+
     /// Nothing in `take_effect` reads the storage or can be refused. If it fails all the same, half
     /// of an advance has happened, and only a restart can mend that.
     #[cold]
@@ -672,54 +676,6 @@ impl<S: Storage> Node<S> {
             let payload_bytes = if leads { ready.committed.payload_bytes() } else { 0 };
             Applied { last: core.log.applying(), bytes, payload_bytes }
         };
-    }
-
-    /// Makes work for the storage threads, with the replies attached.
-    #[inline(never)]
-    fn attach_storage_work(&mut self, ready: &mut ReadyContents, written: Option<Position>) {
-        let node = self.id();
-        let claims = std::mem::take(&mut ready.messages_after_sync);
-        let nothing_to_write = ready.entries.is_empty()
-            && ready.hard_state.is_none()
-            && ready.snapshot.is_none()
-            && claims.is_empty();
-        if !nothing_to_write {
-            let mut replies = Vec::with_capacity(claims.len().saturating_add(1));
-            for message in claims {
-                replies.push(if message.to == node {
-                    Reply::Local(self.attach(LocalKind::Own(message)))
-                } else {
-                    Reply::Peer(message)
-                });
-            }
-            if written.is_some() || ready.snapshot.is_some() {
-                let (term, snapshot) = (self.raft.core.term, ready.snapshot.clone());
-                let kind = LocalKind::Appended { term, last: written, snapshot };
-                replies.push(Reply::Local(self.attach(kind)));
-            }
-            ready.append = Some(StorageAppend {
-                node,
-                hard_state: ready.hard_state,
-                snapshot: ready.snapshot.clone(),
-                entries: ready.entries.clone(),
-                must_sync: ready.must_sync,
-                replies,
-            });
-        }
-        if !ready.committed.is_empty() {
-            let entries = ready.committed.clone();
-            let reply = self.attach(LocalKind::Applied { entries: entries.clone() });
-            ready.apply = Some(StorageApply { node, entries, reply });
-        }
-    }
-
-    /// A response that this node will take once.
-    fn attach(&mut self, kind: LocalKind) -> LocalResponse {
-        let node = self.id();
-        let awaited = self.awaited.get_or_insert_default();
-        awaited.count = awaited.count.saturating_add(1);
-        awaited.numbers.push_back(awaited.count);
-        LocalResponse { node, number: awaited.count, kind }
     }
 
     /// Whether the storage has what the outstanding Ready asked to persist.

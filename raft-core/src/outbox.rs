@@ -40,8 +40,7 @@ impl Departure {
 
 /// Messages that wait to be taken by a Ready.
 ///
-/// Its buffer stays where it is and starts with room for one message: of many idle groups most
-/// members never need more.
+/// Its buffer starts with room for one message: of many idle groups most members never need more.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     messages: Vec<Message>,
@@ -102,8 +101,8 @@ impl Outbox {
     ) {
         match std::mem::take(&mut self.departures) {
             0 => {}
-            NOW => now.append(&mut self.messages),
-            AFTER_SYNC => after_sync.append(&mut self.messages),
+            NOW => hand_over(&mut self.messages, now),
+            AFTER_SYNC => hand_over(&mut self.messages, after_sync),
             _ => self.sort_into(now, after_sync, settings),
         }
     }
@@ -132,4 +131,21 @@ impl Outbox {
             after_sync.splice(..0, now.drain(first..));
         }
     }
+}
+
+/// Buffers of one size change places. Where members of many groups share one, it is as large as the
+/// largest needs it, and the others keep their small ones.
+#[inline]
+fn hand_over(from: &mut Vec<Message>, to: &mut Vec<Message>) {
+    if from.capacity() == to.capacity() {
+        std::mem::swap(from, to);
+    } else {
+        move_all(from, to);
+    }
+}
+
+#[cold]
+fn move_all(from: &mut Vec<Message>, to: &mut Vec<Message>) {
+    to.reserve_exact(from.capacity());
+    to.append(from);
 }

@@ -81,6 +81,8 @@ pub(crate) struct Network<M: Member> {
     /// Of every 65,536 messages so many are lost.
     loss: u64,
     random: u64,
+    pub(crate) many_groups: bool,
+    shared: M::Shared,
     pub(crate) messages: u64,
     pub(crate) wire_bytes: u64,
 }
@@ -95,6 +97,8 @@ impl<M: Member> Network<M> {
             encodes,
             loss: 0,
             random: 0x9e37_79b9_7f4a_7c15,
+            many_groups: false,
+            shared: M::Shared::default(),
             messages: 0,
             wire_bytes: 0,
         }
@@ -156,6 +160,16 @@ pub struct Out<'a, M: Member> {
 }
 
 impl<M: Member> Out<'_, M> {
+    /// Whether there are many groups, all of whose members run in this thread.
+    pub fn has_many_groups(&self) -> bool {
+        self.network.many_groups
+    }
+
+    /// What the members share.
+    pub fn shared(&mut self) -> &mut M::Shared {
+        &mut self.network.shared
+    }
+
     /// Sends a message.
     pub fn send(&mut self, to: u64, message: M::Message) {
         self.network.send(to, message);

@@ -1,5 +1,6 @@
 //! W3: many groups that have nothing to do. What a member weighs, what a tick costs, and a round of
-//! heartbeats. One network serves all groups, so that its buffers weigh nothing.
+//! heartbeats. One network serves all groups, so that its buffers weigh nothing, nor what a library
+//! lets members share.
 
 use crate::group::{Group, Network, Setup};
 use crate::meter::{Meter, Report, Taken, resident_bytes};
@@ -14,6 +15,7 @@ pub(crate) fn run<M: Member>(args: &Args) -> Report {
     let setup = Setup { election_ticks: 1_000_000, heartbeat_ticks: 10, ..Setup::default() };
     let members = groups_wanted * setup.voters;
     let mut network = Network::<M>::new(setup.voters, false);
+    network.many_groups = true;
     let mut groups = Vec::with_capacity(groups_wanted as usize);
     let mut report = Report::default();
 
@@ -92,6 +94,7 @@ fn leader_ticks<M: Member>(groups: &mut [Group<M>], network: &mut Network<M>, re
 pub(crate) fn run_counted<M: Member>(args: &Args) -> Report {
     let setup = Setup { election_ticks: 1_000_000, heartbeat_ticks: 10, ..Setup::default() };
     let mut network = Network::<M>::new(setup.voters, false);
+    network.many_groups = true;
     let mut group = Group::elected(&setup, &mut network);
     (0..args.number("ticks", 0)).for_each(|_| tick(&mut group.places[1].member));
     for _ in 0..args.number("beats", 0) {

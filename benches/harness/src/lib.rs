@@ -23,6 +23,8 @@ pub trait Member: Sized {
     type Message;
     /// A message's encoding.
     type Encoded: AsRef<[u8]>;
+    /// What members in one thread can share, as the library allows: buffers.
+    type Shared: Default;
 
     /// A member of a group with these voters, the configuration given at start.
     fn new(id: u64, setup: &Setup) -> Self;

@@ -37,6 +37,7 @@ impl<S: Store> Theirs<S> {
 impl<S: Store> Member for Theirs<S> {
     type Message = Message;
     type Encoded = Bytes;
+    type Shared = ();
 
     fn new(id: u64, setup: &Setup) -> Self {
         let config = Config {

@@ -2,13 +2,29 @@
 
 use bench_harness::{Args, Member, Out, Setup};
 use bytes::Bytes;
-use raftcore::{ConfState, Config, Index, MemoryStorage, Message, Node, ReadOnly, RoleKind, wire};
+use raftcore::{
+    ConfState, Config, Index, MemoryStorage, Message, Node, ReadOnly, Ready, RoleKind, wire,
+};
 
 struct Ours(Node<MemoryStorage>);
+
+impl Ours {
+    /// Where there are many groups, their members share the buffers of one Ready.
+    #[inline(never)]
+    fn borrow(&mut self, buffers: &mut Option<Ready>) {
+        self.0.lend(buffers.take().unwrap_or_default());
+    }
+
+    #[inline(never)]
+    fn give_back(&mut self, buffers: &mut Option<Ready>) {
+        *buffers = self.0.give_back();
+    }
+}
 
 impl Member for Ours {
     type Message = Message;
     type Encoded = Bytes;
+    type Shared = Option<Ready>;
 
     fn new(id: u64, setup: &Setup) -> Self {
         let mut config = Config::new(id, id);
@@ -53,6 +69,10 @@ impl Member for Ours {
     }
 
     fn handle_ready(&mut self, out: &mut Out<'_, Self>) {
+        let many = out.has_many_groups();
+        if many {
+            self.borrow(out.shared());
+        }
         let mut ready = self.0.ready().expect("a Ready").expect("there is one");
         for message in ready.messages.drain(..) {
             out.send(message.to.get(), message);
@@ -68,6 +88,9 @@ impl Member for Ours {
             out.answer_read(read.index.0);
         }
         self.0.advance(ready).expect("advanced");
+        if many {
+            self.give_back(out.shared());
+        }
     }
 
     fn compact(&mut self, index: u64) {

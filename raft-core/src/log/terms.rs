@@ -16,7 +16,7 @@ pub(super) struct TermRuns {
     /// Where each run after the base begins, up to the present one. Together with both the indexes
     /// and the terms strictly increase.
     earlier: Vec<Position>,
-    /// Where the present run begins, at the earliest at the base: nearly every question is about it.
+    /// Where the present run begins, not before the base: nearly every question is about it.
     run: Position,
     last: Index,
 }

@@ -44,7 +44,7 @@ pub struct Ready(Box<ReadyContents>);
 #[derive(Clone, PartialEq, Default, Debug)]
 #[non_exhaustive]
 pub struct ReadyContents {
-    /// Which Ready of this node it is, counted from one.
+    /// Which Ready of this node it is, counted from one; zero while it says nothing.
     pub(crate) number: u64,
     /// The leader or role changed. For information: nothing to persist.
     pub soft_state: Option<SoftState>,
@@ -105,6 +105,7 @@ impl Ready {
     #[inline]
     pub(crate) fn clear(&mut self) {
         let contents = &mut *self.0;
+        contents.number = 0;
         contents.soft_state = None;
         contents.hard_state = None;
         contents.read_states.clear();

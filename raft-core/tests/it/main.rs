@@ -16,6 +16,7 @@ mod flow;
 mod hostile;
 mod lease;
 mod live_cluster;
+mod many_groups;
 mod membership;
 mod misuse;
 mod paper;

@@ -1,0 +1,56 @@
+//! Many groups in one process: what a member weighs, and buffers that all members share.
+
+use raftcore::{Config, Entry, MemoryStorage, Message, Node, Ready};
+
+use crate::support::{at, voters};
+
+fn alone(id: u64) -> Node<MemoryStorage> {
+    let storage = MemoryStorage::with_conf_state(voters(&[id]));
+    Node::new(&Config::new(id, id), storage).unwrap()
+}
+
+/// What a member weighs in itself. A field that makes it larger is to be worth it: there can be
+/// millions of it.
+#[test]
+fn a_member_stays_small() {
+    let check = |what: &str, bytes: usize, most: usize| {
+        assert!(bytes <= most, "{what} takes {bytes} bytes, more than {most}");
+    };
+    let storage = size_of::<MemoryStorage>();
+    check("a node without its storage", size_of::<Node<MemoryStorage>>() - storage, 960);
+    check("a message", size_of::<Message>(), 72);
+}
+
+#[test]
+fn one_ready_serves_many_members() {
+    let mut members = [alone(1), alone(2), alone(3)];
+    let mut buffers = Ready::default();
+    for node in &mut members {
+        node.campaign().unwrap();
+        let mut written = Vec::new();
+        while node.has_ready() {
+            node.lend(buffers);
+            let ready = node.ready().unwrap().unwrap();
+            assert!(node.give_back().is_none(), "it is outstanding");
+            written.extend(ready.entries.iter().cloned());
+            node.storage_mut().persist(&ready).unwrap();
+            node.advance(ready).unwrap();
+            buffers = node.give_back().unwrap();
+            assert_eq!((&buffers.hard_state, &buffers.soft_state), (&None, &None));
+            assert!(buffers.entries.is_empty() && buffers.committed.is_empty());
+            assert_eq!(buffers.number(), 0, "nothing is left for who has it next");
+        }
+        assert_eq!(written.iter().map(Entry::position).collect::<Vec<_>>(), [at(1, 1)]);
+    }
+}
+
+#[test]
+fn a_ready_that_still_says_something_is_not_borrowed() {
+    let mut node = alone(1);
+    node.campaign().unwrap();
+    let unfinished = node.ready().unwrap().unwrap();
+    let mut other = alone(2);
+    other.lend(unfinished);
+    assert!(other.give_back().is_none());
+    assert_eq!(other.ready(), Ok(None));
+}
