@@ -9,9 +9,9 @@ use crate::event::Event;
 use crate::ids::{Index, NodeId, Term};
 use crate::log::{Log, Storage};
 use crate::membership::Membership;
-use crate::message::{AppendResponse, Body, Message, MessageKind};
+use crate::message::{Append, AppendResponse, Body, Message, MessageKind};
 use crate::metrics::Metrics;
-use crate::outbox::Outbox;
+use crate::outbox::{Departure, Outbox};
 use crate::state::{HardState, ReadState};
 
 /// Called with each event as it happens, from inside the call that caused it.
@@ -123,6 +123,24 @@ impl<S: Storage> Core<S> {
         debug_assert!(message.to != self.id(), "a message to another");
         self.metrics.count_sent(message.body.kind());
         self.outbox.push(message, &self.settings);
+    }
+
+    /// Sends an append, the commonest message.
+    #[inline(always)]
+    pub(crate) fn send_append(&mut self, to: NodeId, append: impl FnOnce() -> Append) {
+        let (from, term) = (self.id(), self.term);
+        self.metrics.count_sent(MessageKind::Append);
+        let message = || Message { to, from, term, body: Body::Append(append()) };
+        self.outbox.build(Departure::Now, message);
+    }
+
+    /// Sends the answer to it.
+    #[inline(always)]
+    pub(crate) fn answer_append(&mut self, to: NodeId, response: AppendResponse) {
+        let (from, term) = (self.id(), self.term);
+        self.metrics.count_sent(MessageKind::AppendResponse);
+        let message = || Message { to, from, term, body: Body::AppendResponse(response) };
+        self.outbox.build(Departure::AfterSync, message);
     }
 
     /// Says to itself in this term what will be so when all it wrote until now is durable.

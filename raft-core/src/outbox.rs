@@ -9,7 +9,7 @@ use crate::message::{Body, Message};
 /// When a message may leave. Each is a bit of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-enum Departure {
+pub(crate) enum Departure {
     /// At once: it claims nothing about this node's disk.
     Now = 1,
     /// When what came before it is durable, which it claims: votes and acknowledgements, and with
@@ -71,6 +71,14 @@ impl Outbox {
     pub(crate) fn push(&mut self, message: Message, settings: &Settings) {
         self.departures |= Departure::of(&message, settings) as u8;
         self.messages.push(message);
+    }
+
+    /// To another member, built where it stays. What is built elsewhere, word by word, and copied
+    /// at once waits until its words have reached the cache.
+    #[inline(always)]
+    pub(crate) fn build(&mut self, departure: Departure, message: impl FnOnce() -> Message) {
+        self.departures |= departure as u8;
+        self.messages.extend(std::iter::once_with(message));
     }
 
     /// To this node itself.

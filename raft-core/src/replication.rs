@@ -73,7 +73,7 @@ impl<S: Storage> Core<S> {
         } else {
             self.reject(prev)
         };
-        self.send(from, Body::AppendResponse(response));
+        self.answer_append(from, response);
     }
 
     /// Whether an append of what was acknowledged already only told how much of it is committed.
@@ -387,7 +387,7 @@ impl<S: Storage> Core<S> {
         let count = entries.len() as u64;
         let bytes = if limits.max_inflight_bytes == u64::MAX { 0 } else { entries.payload_bytes() };
         let commit = self.log.committed();
-        self.send(to, Body::Append(Append { prev, entries, commit }));
+        self.send_append(to, || Append { prev, entries, commit });
         progress.on_sent_entries(count, bytes, &limits);
         progress.on_sent_commit(commit);
         true

@@ -59,7 +59,11 @@ impl Pieces {
         let end = first.plus(entries.len() as u64);
         if end > first {
             self.end = end;
-            self.pieces.push_back(Piece { first, end, entries });
+            // A piece that is filled where it stays is not copied.
+            self.pieces.push_back(Piece { first, end, entries: Entries::new() });
+            if let Some(piece) = self.pieces.back_mut() {
+                piece.entries = entries;
+            }
         }
     }
 
