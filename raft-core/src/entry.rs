@@ -209,6 +209,16 @@ impl Entries {
         self.as_one().or_else(|| self.parts().last().map(Self::as_slice))?.last()
     }
 
+    /// The first and the last entry, in one look.
+    #[inline]
+    pub(crate) fn ends(&self) -> Option<(&Entry, &Entry)> {
+        match self.as_one() {
+            Some([only]) => Some((only, only)),
+            Some(slice) => slice.first().zip(slice.last()),
+            None => self.first().zip(self.last()),
+        }
+    }
+
     /// The entry at this place of the list (not of the log).
     #[inline]
     #[must_use]

@@ -106,9 +106,7 @@ impl MemoryStorage {
     }
 
     fn append_own(&mut self, entries: Entries) -> Result<(), StorageError> {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return Ok(());
-        };
+        let Some((first, last)) = entries.ends() else { return Ok(()) };
         let (first, last) = (first.index, last.index);
         let (len, end) = (entries.len() as u64, self.pieces.end());
         if first > end {

@@ -183,9 +183,9 @@ impl<S: Storage> Log<S> {
     /// Appends a leader's entries, which follow on the last one.
     pub(crate) fn extend(&mut self, entries: Entries) {
         // One term in nearly every message: note it in one step.
-        match (entries.first(), entries.last()) {
-            (None, _) | (_, None) => return,
-            (Some(first), Some(last)) if first.term == last.term => {
+        match entries.ends() {
+            None => return,
+            Some((first, last)) if first.term == last.term => {
                 self.terms.push_many(first.term, entries.len() as u64);
             }
             _ => entries.iter().for_each(|entry| self.terms.push(entry.position())),
@@ -301,10 +301,16 @@ impl<S: Storage> Log<S> {
     }
 
     /// The next page of entries to apply.
+    #[inline]
     pub(crate) fn next_committed(&mut self, allow_unstable: bool) -> Result<Entries, StorageError> {
-        if !self.has_next_committed(allow_unstable) {
-            return Ok(Entries::new());
+        if self.has_next_committed(allow_unstable) {
+            self.page_of_committed(allow_unstable)
+        } else {
+            Ok(Entries::new())
         }
+    }
+
+    fn page_of_committed(&mut self, allow_unstable: bool) -> Result<Entries, StorageError> {
         let budget = self.max_applying_bytes.saturating_sub(self.applying_bytes);
         let (low, high) = (self.applying.next(), self.max_appliable(allow_unstable).next());
         match self.unstable.take_durable_piece(low, high) {

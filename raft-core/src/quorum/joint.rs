@@ -14,7 +14,12 @@ pub fn committed_index(
     outgoing: &[NodeId],
     acked: impl Fn(NodeId) -> Option<Index>,
 ) -> Index {
-    majority::committed_index(incoming, &acked).min(majority::committed_index(outgoing, &acked))
+    let index = majority::committed_index(incoming, &acked);
+    // Nearly always there is but one half.
+    if outgoing.is_empty() {
+        return index;
+    }
+    index.min(majority::committed_index(outgoing, &acked))
 }
 
 /// How the vote of both halves stands: won if both grant it, lost as soon as one refuses. See
