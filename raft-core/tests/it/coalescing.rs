@@ -108,6 +108,18 @@ fn one_word_to_itself_acknowledges_all_that_was_proposed() {
 }
 
 #[test]
+fn a_write_acknowledges_nothing_that_came_after_it() {
+    let mut alone = Member::new(1, &[1]);
+    alone.become_leader();
+    alone.drain();
+    alone.propose("written").unwrap();
+    let ready = alone.take_ready();
+    alone.propose("not written").unwrap();
+    alone.handle(ready);
+    assert_eq!(alone.commit(), alone.last_index() - 1);
+}
+
+#[test]
 fn a_follower_answers_each_append_with_entries() {
     let mut follower = Member::new(2, &[1, 2, 3]);
     follower.step(append(1, 2, 1, (0, 0), &[(1, 1)], 0)).unwrap();
