@@ -384,7 +384,8 @@ typedef struct raftcore_entry {
     uint64_t term;
     /// Its place in the log, from 1.
     uint64_t index;
-    /// The payload.
+    /// The payload. NULL with a length that is not zero: the program keeps it, as it said with
+    /// raftcore_node_propose_kept or raftcore_node_step_kept.
     raftcore_slice data;
     /// What the payload is: RAFTCORE_ENTRY_.
     raftcore_entry_kind kind;
@@ -1446,6 +1447,41 @@ raftcore_status raftcore_node_step_from(raftcore_node *node,
                                         const raftcore_node *from,
                                         const raftcore_ready *ready,
                                         const raftcore_message *message,
+                                        raftcore_error *error);
+
+/* ------------------------------------------------------------------------------------------------
+ * Payloads that the program keeps.
+ *
+ * For a binding whose language has memory of its own and holds each payload there already: only
+ * lengths come in, and nothing is copied. The library counts them against its limits as if it had
+ * the bytes. Where it shows such an entry, in a Ready or from a storage, data.data is NULL and
+ * data.len is not zero; which payload it is, the program knows by index and term. Kept are
+ * payloads of entries of kind RAFTCORE_ENTRY_NORMAL that are not empty, on a node whose
+ * message_forms is RAFTCORE_FORM_FIELDS alone, since such an entry cannot be encoded here.
+ * --------------------------------------------------------------------------------------------- */
+
+/// The longest payload that a program can keep. Hand in longer ones as they are.
+#define RAFTCORE_KEPT_MAX 4194304
+
+/// As raftcore_node_propose_many, with payloads that the program keeps: lengths, an array of
+/// count, says how long each is. Only a leader takes them, since they cannot be forwarded:
+/// otherwise RAFTCORE_ERR_DROPPED with RAFTCORE_DROP_FORWARDING_DISABLED. out may be NULL.
+raftcore_status raftcore_node_propose_kept(raftcore_node *node,
+                                           const uint64_t *lengths,
+                                           size_t count,
+                                           raftcore_proposed *out,
+                                           raftcore_error *error);
+
+/// Hands in an append from a peer whose payloads the program keeps. head is the message without
+/// its entries, of kind RAFTCORE_MESSAGE_APPEND. terms and lengths, arrays of count, say what the
+/// entries are that follow its index. Writes 1 to taken if the log now ends with the last of them,
+/// so that all of them are in it, and 0 if not. Otherwise as raftcore_node_step.
+raftcore_status raftcore_node_step_kept(raftcore_node *node,
+                                        const raftcore_message *head,
+                                        const uint64_t *terms,
+                                        const uint64_t *lengths,
+                                        size_t count,
+                                        int32_t *taken,
                                         raftcore_error *error);
 
 /* ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include <raftcore/storage.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -116,6 +117,14 @@ public:
     {
         return act<raftcore_node_step_from>(from.raw(), which.raw(), &what);
     }
+    /// Takes an append whose payloads the program keeps; 1 if the log ends with its last entry now.
+    result<int32_t> step_kept(const message &head, const std::vector<uint64_t> &terms,
+                              const std::vector<uint64_t> &lengths)
+    {
+        return detail::get<raftcore_node_step_kept>(int32_t(), raw(), &head, terms.data(),
+                                                    lengths.data(),
+                                                    std::min(terms.size(), lengths.size()));
+    }
     result<> campaign() { return act<raftcore_node_campaign>(); }
     result<> transfer_leader(uint64_t to) { return act<raftcore_node_transfer_leader>(to); }
     result<> forget_leader() { return act<raftcore_node_forget_leader>(); }
@@ -144,6 +153,12 @@ public:
     {
         return detail::get<raftcore_node_propose_packed>(
             sized<proposed>(), raw(), bytes.data(), bytes.size(), lengths.data(), lengths.size());
+    }
+    /// Proposes payloads that the program keeps: only their lengths.
+    result<proposed> propose_kept(const std::vector<uint64_t> &lengths)
+    {
+        return detail::get<raftcore_node_propose_kept>(sized<proposed>(), raw(), lengths.data(),
+                                                       lengths.size());
     }
     result<proposed> propose(const conf_change &change)
     {

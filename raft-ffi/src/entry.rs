@@ -9,6 +9,7 @@ use std::ptr;
 use raftcore::{Entries, Entry, EntryKind, HardState, Index, NodeId, Term, wire};
 
 use crate::error::{Failure, raftcore_error};
+use crate::kept;
 use crate::owned;
 use crate::slice::{self, Out, raftcore_buffer, raftcore_slice};
 use crate::status::{RAFTCORE_ERR_ID, raftcore_status};
@@ -31,7 +32,8 @@ pub struct raftcore_entry {
     pub term: u64,
     /// Its place in the log, from 1.
     pub index: u64,
-    /// The payload.
+    /// The payload. NULL with a length that is not zero: the program keeps it, as it said with
+    /// raftcore_node_propose_kept or raftcore_node_step_kept.
     pub data: raftcore_slice,
     /// What the payload is: RAFTCORE_ENTRY_.
     pub kind: raftcore_entry_kind,
@@ -159,7 +161,11 @@ impl raftcore_entry {
         Self {
             term: entry.term.0,
             index: entry.index.0,
-            data: raftcore_slice::of(&entry.data),
+            data: if kept::is_kept(&entry.data) {
+                raftcore_slice { data: ptr::null(), len: entry.data.len() }
+            } else {
+                raftcore_slice::of(&entry.data)
+            },
             kind: entry.kind as i32,
             reserved: 0,
         }

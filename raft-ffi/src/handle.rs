@@ -187,7 +187,10 @@ impl State {
     /// Whether it makes a difference what became of a call: rarely so in a busy loop.
     #[inline]
     fn somebody_listens(&self) -> bool {
-        self.signal.is_some() || self.waiting > 0 || self.journal.is_heard()
+        self.signal.is_some()
+            || self.waiting > 0
+            || self.journal.has_lines()
+            || (self.core.fault().is_some() && !self.fault_is_told && self.journal.is_heard())
     }
 
     /// Lets everyone who waits know whether there is something to take.

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use raftcore::{Event, Fault, Level};
@@ -13,9 +14,28 @@ use crate::storage_callbacks::raftcore_finalizer_fn;
 #[derive(Default)]
 pub(crate) struct Journal {
     sink: Option<Arc<Sink>>,
-    /// Shared with the observer that sits in the core. Never contended: both are used under the
-    /// node's lock.
-    waiting: Arc<Mutex<Vec<Line>>>,
+    /// Shared with the observer that sits in the core.
+    waiting: Arc<Waiting>,
+}
+
+/// Lines that wait. Never contended: all is used under the node's lock.
+#[derive(Default)]
+struct Waiting {
+    lines: Mutex<Vec<Line>>,
+    /// Whether there are any, to be asked for on leaving each call.
+    any: AtomicBool,
+}
+
+impl Waiting {
+    fn push(&self, line: Line) {
+        self.lines.lock().push(line);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Vec<Line> {
+        self.any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *self.lines.lock())
+    }
 }
 
 /// Who takes the lines.
@@ -58,7 +78,7 @@ impl Journal {
             let waiting = Arc::clone(&self.waiting);
             Box::new(move |event: &Event| {
                 if event.level() >= level {
-                    waiting.lock().push(Line::new(event.level(), event));
+                    waiting.push(Line::new(event.level(), event));
                 }
             }) as raftcore::Observer
         });
@@ -70,18 +90,24 @@ impl Journal {
         self.sink.is_some()
     }
 
+    /// Whether lines wait.
+    #[inline]
+    pub(crate) fn has_lines(&self) -> bool {
+        self.waiting.any.load(Ordering::Relaxed)
+    }
+
     /// The node has stopped.
     pub(crate) fn tell_fault(&self, fault: &Fault) {
         if self.sink.is_some() {
             let text = format_args!("the node is faulted: {fault}");
-            self.waiting.lock().push(Line::new(Level::Error, &text));
+            self.waiting.push(Line::new(Level::Error, &text));
         }
     }
 
     /// The lines that wait, if somebody takes them.
     pub(crate) fn take(&self) -> Option<Lines> {
         let sink = self.sink.as_ref()?;
-        let lines = std::mem::take(&mut *self.waiting.lock());
+        let lines = self.waiting.take();
         (!lines.is_empty()).then(|| Lines { sink: Arc::clone(sink), lines })
     }
 }

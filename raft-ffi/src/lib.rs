@@ -52,6 +52,7 @@ pub mod describe;
 pub mod entry;
 pub mod error;
 pub mod inspect;
+pub mod kept;
 pub mod log;
 pub mod membership;
 pub mod message;

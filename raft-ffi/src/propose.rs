@@ -307,7 +307,7 @@ impl From<ConfChangeOutcome> for raftcore_proposed {
     }
 }
 
-fn write(out: Option<SizedOut<raftcore_proposed>>, proposed: raftcore_proposed) {
+pub(crate) fn write(out: Option<SizedOut<raftcore_proposed>>, proposed: raftcore_proposed) {
     if let Some(out) = out {
         out.write(proposed);
     }

@@ -8,6 +8,7 @@
 use raftcore::{Message, Ready, Reply};
 
 use crate::awaited::Awaited;
+use crate::config::RAFTCORE_FORM_ENCODED;
 use crate::entry::raftcore_hard_state;
 use crate::error::Failure;
 use crate::message::raftcore_message;
@@ -57,6 +58,11 @@ impl ReadyMemory {
     /// Whether no Ready can be taken before the last one is advanced.
     pub(crate) fn is_full(&self) -> bool {
         self.one_at_a_time && self.slots.iter().any(|slot| slot.outstanding.is_some())
+    }
+
+    /// Whether messages come encoded.
+    pub(crate) const fn encodes(&self) -> bool {
+        self.forms & RAFTCORE_FORM_ENCODED != 0
     }
 
     pub(crate) const fn is_async(&self) -> bool {

@@ -72,6 +72,7 @@ static void newer_node_functions(raftcore_node *node)
     raftcore_message message = RAFTCORE_MESSAGE_INIT;
     raftcore_buffer buffer;
     uint64_t one = 1;
+    int32_t taken;
     IS_NULL(raftcore_node_step_packed(NULL, NULL, 0, NULL, 0, NULL, &error));
     IS_NULL(raftcore_node_step_packed(node, NULL, 1, &one, 1, NULL, &error));
     IS_NULL(raftcore_node_step_packed(node, "", 1, NULL, 1, NULL, &error));
@@ -86,8 +87,17 @@ static void newer_node_functions(raftcore_node *node)
     IS_NULL(raftcore_node_propose_packed(NULL, NULL, 0, NULL, 0, NULL, &error));
     IS_NULL(raftcore_node_propose_packed(node, NULL, 1, &one, 1, NULL, &error));
     IS_NULL(raftcore_node_propose_packed(node, "", 1, NULL, 1, NULL, &error));
+    IS_NULL(raftcore_node_propose_kept(NULL, NULL, 0, NULL, &error));
+    IS_NULL(raftcore_node_propose_kept(node, NULL, 1, NULL, &error));
     IS_NULL(raftcore_node_propose_conf_change_entry(NULL, 1, "", 0, NULL, &error));
     IS_NULL(raftcore_node_propose_conf_change_entry(node, 1, NULL, 1, NULL, &error));
+    message.kind = RAFTCORE_MESSAGE_APPEND;
+    message.to = message.from = 1;
+    IS_NULL(raftcore_node_step_kept(NULL, &message, NULL, NULL, 0, &taken, &error));
+    IS_NULL(raftcore_node_step_kept(node, NULL, NULL, NULL, 0, &taken, &error));
+    IS_NULL(raftcore_node_step_kept(node, &message, NULL, &one, 1, &taken, &error));
+    IS_NULL(raftcore_node_step_kept(node, &message, &one, NULL, 1, &taken, &error));
+    IS_NULL(raftcore_node_step_kept(node, &message, NULL, NULL, 0, NULL, &error));
     IS_NULL(raftcore_node_next(NULL, NULL, &ready, &error));
     IS_NULL(raftcore_node_next(node, NULL, NULL, &error));
     IS_NULL(raftcore_node_persist_parts(NULL, NULL, 0, &error));

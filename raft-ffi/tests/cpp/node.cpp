@@ -18,6 +18,7 @@ static void a_leader_of_one_takes_everything()
     CHECK(leader.propose_many(payloads).value().last == one.last + 2);
     CHECK(leader.propose_packed("fourfive", {4, 4}).value().last == one.last + 4);
     FAILS(leader.propose_packed("fourfive", {4}), RAFTCORE_ERR_MISUSE);
+    FAILS(leader.propose_kept({4}), RAFTCORE_ERR_MISUSE); /* it encodes */
     CHECK(leader.has_ready());
 
     raftcore::ready ready = leader.next_ready().value();
@@ -135,6 +136,7 @@ static void two_nodes_speak_in_every_form()
     CHECK(statuses == std::vector<raftcore::status>{RAFTCORE_ERR_REFUSED});
     FAILS(first.step("\xff"), RAFTCORE_ERR_REFUSED);
     FAILS(first.step_packed("abc", {9}), RAFTCORE_ERR_MISUSE);
+    FAILS(first.step_kept(raftcore_message{}, {1}, {1}), RAFTCORE_ERR_ENUM);
     OK(first.report_unreachable(2));
     OK(first.report_snapshot(2, RAFTCORE_SNAPSHOT_FINISHED));
     OK(first.transfer_leader(2));

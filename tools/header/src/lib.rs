@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// The source files of raft-ffi that declare something for C, in the order of the header: a type
 /// stands before its first use.
-pub const CHAPTERS: [&str; 20] = [
+pub const CHAPTERS: [&str; 21] = [
     "version",
     "status",
     "error",
@@ -26,6 +26,7 @@ pub const CHAPTERS: [&str; 20] = [
     "propose",
     "ready",
     "step",
+    "kept",
     "async_writes",
     "poll",
     "inspect",
