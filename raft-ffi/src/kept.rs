@@ -169,7 +169,7 @@ unsafe fn append(
         term: Term(head.term),
         body: Body::Append(Append {
             prev: Position { term: Term(head.log_term), index: Index(head.index) },
-            entries: Entries::from(entries),
+            entries,
             commit: Index(head.commit),
         }),
     })

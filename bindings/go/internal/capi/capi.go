@@ -10,7 +10,9 @@ package capi
 
 /*
 #cgo noescape rc_step
+#cgo noescape rc_step_kept
 #cgo noescape rc_step_many
+#cgo noescape rc_propose_kept
 #cgo noescape rc_propose
 #cgo noescape rc_propose_many
 #cgo noescape rc_read_index

@@ -46,6 +46,7 @@ type Node struct {
 	handed handed
 	// Bytes on their way in.
 	scratch []byte
+	kept    kept
 }
 
 // NewNode makes a node. The storage may be let go of afterwards.
@@ -68,6 +69,9 @@ func NewNode(config Config, storage *Storage, logger LogFunc, level int32) (*Nod
 		return nil, err
 	}
 	node := &Node{ref: ref, box: box, inside: storage.inside, async: config.AsyncWrites}
+	if !node.async {
+		node.slabs.stable = storage.kept
+	}
 	if node.inside == nil {
 		node.inside = new(atomic.Int32)
 	}
@@ -139,6 +143,7 @@ func (n *Node) Close() {
 	n.cleanup.Stop()
 	free(n.ref)
 	n.ref, n.box, n.slabs, n.handed, n.scratch = nil, nil, slabs{}, handed{}, nil
+	n.kept = kept{}
 }
 
 // enter locks the node for one call.
@@ -228,56 +233,92 @@ func (n *Node) Bootstrap(ids []uint64, contexts [][]byte) error {
 }
 
 // Step hands in a message from a peer. Its entries belong to the node then, as with upstream.
-func (n *Node) Step(m *pb.Message) (err error) {
+func (n *Node) Step(m *pb.Message) error {
 	if err := n.enter(); err != nil {
 		return err
 	}
 	defer n.mu.Unlock()
+	return n.step(m)
+}
+
+func (n *Node) step(m *pb.Message) (err error) {
+	if n.canKeep(m) {
+		return n.stepKept(m)
+	}
 	if n.scratch, err = AppendMessage(n.scratch[:0], m, uint64(n.box.id)); err != nil {
 		return err
 	}
 	status := C.rc_step(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)))
 	n.shrink()
-	if status == C.RAFTCORE_OK && m.GetType() == pb.MsgApp {
-		n.slabs.arrived.entries(m.Entries)
-	}
+	n.slabs.doubt(m.GetType())
 	return failure(status, &n.box.error)
 }
 
-// StepMany hands in messages in one call. It returns an error for each, nil for those taken.
+// StepMany hands in messages, in one call but for the appends whose payloads stay in Go. It
+// returns an error for each, nil for those taken.
 func (n *Node) StepMany(messages []*pb.Message) ([]error, error) {
 	if err := n.enter(); err != nil {
 		return nil, err
 	}
 	defer n.mu.Unlock()
+	var results []error
+	fail := func(i int, err error) {
+		if err != nil && results == nil {
+			results = make([]error, len(messages))
+		}
+		if err != nil {
+			results[i] = err
+		}
+	}
+	for at := 0; at < len(messages); {
+		if n.canKeep(messages[at]) {
+			fail(at, n.stepKept(messages[at]))
+			at++
+			continue
+		}
+		end := at + 1
+		for end < len(messages) && messages[end].GetType() != pb.MsgApp {
+			end++
+		}
+		if err := n.stepPacked(messages[at:end], at, fail); err != nil {
+			return nil, err
+		}
+		at = end
+	}
+	return results, nil
+}
+
+// stepPacked hands in messages in one call, and says of each that failed, counted from first, why.
+func (n *Node) stepPacked(messages []*pb.Message, first int, fail func(int, error)) error {
 	lengths := make([]uint64, len(messages))
 	n.scratch = n.scratch[:0]
 	for i, m := range messages {
 		before := len(n.scratch)
 		var err error
 		if n.scratch, err = AppendMessage(n.scratch, m, uint64(n.box.id)); err != nil {
-			return nil, err
+			return err
 		}
 		lengths[i] = uint64(len(n.scratch) - before)
 	}
 	statuses := make([]int32, len(messages))
-	first := C.rc_step_many(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
+	worst := C.rc_step_many(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
 		C.size_t(len(messages)), (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(statuses))))
 	n.shrink()
-	if first == C.RAFTCORE_OK {
-		return nil, nil
+	for _, m := range messages {
+		n.slabs.doubt(m.GetType())
 	}
-	results := make([]error, len(messages))
 	told := false
 	for i, status := range statuses {
 		switch {
-		case status == int32(first) && !told: // The text is that of the first one.
-			results[i], told = failure(first, &n.box.error), true
-		case status != C.RAFTCORE_OK:
-			results[i] = failure(C.int32_t(status), &C.raftcore_error{})
+		case status == C.RAFTCORE_OK:
+		case status == int32(worst) && !told: // The text is that of the first one.
+			told = true
+			fail(first+i, failure(worst, &n.box.error))
+		default:
+			fail(first+i, failure(C.int32_t(status), &C.raftcore_error{}))
 		}
 	}
-	return results, nil
+	return nil
 }
 
 // shrink lets go of a buffer that one large message made large.
@@ -298,6 +339,7 @@ func (n *Node) proposed(status C.int32_t) (Proposed, error) {
 		return Proposed{}, failure(status, &n.box.error)
 	}
 	p := &n.box.proposed
+	n.kept.elsewhere = p.outcome == C.RAFTCORE_OUTCOME_FORWARDED
 	return Proposed{
 		Outcome: int32(p.outcome), ReplaceReason: int32(p.replace_reason),
 		Term: uint64(p.term), First: uint64(p.first), Last: uint64(p.last),
@@ -311,11 +353,11 @@ func (n *Node) Propose(data []byte) (Proposed, error) {
 		return Proposed{}, err
 	}
 	defer n.mu.Unlock()
-	status := C.rc_propose(n.ref, bytes(data), C.size_t(len(data)))
-	if status == C.RAFTCORE_OK && n.box.proposed.first != 0 {
-		n.slabs.arrived.payloads(uint64(n.box.proposed.first), data)
+	one := [1][]byte{data}
+	if proposed, done, err := n.proposeKept(one[:]); done {
+		return proposed, err
 	}
-	return n.proposed(status)
+	return n.proposed(C.rc_propose(n.ref, bytes(data), C.size_t(len(data))))
 }
 
 // ProposeMany proposes payloads that become consecutive entries, all or none.
@@ -324,14 +366,14 @@ func (n *Node) ProposeMany(payloads [][]byte) (Proposed, error) {
 		return Proposed{}, err
 	}
 	defer n.mu.Unlock()
+	if proposed, done, err := n.proposeKept(payloads); done {
+		return proposed, err
+	}
 	var lengths []uint64
 	n.scratch, lengths = pack(n.scratch[:0], payloads)
 	status := C.rc_propose_many(n.ref, bytes(n.scratch), C.size_t(len(n.scratch)), numbers(lengths),
 		C.size_t(len(lengths)))
 	n.shrink()
-	if status == C.RAFTCORE_OK && n.box.proposed.first != 0 {
-		n.slabs.arrived.payloads(uint64(n.box.proposed.first), payloads...)
-	}
 	return n.proposed(status)
 }
 
@@ -485,5 +527,6 @@ func (n *Node) StepEncoded(data []byte) error {
 		return err
 	}
 	defer n.mu.Unlock()
+	n.slabs.doubted = true
 	return failure(C.rc_step(n.ref, bytes(data), C.size_t(len(data))), &n.box.error)
 }

@@ -6,7 +6,6 @@ package capi
 import "C"
 
 import (
-	stdbytes "bytes"
 	"unsafe"
 
 	"go.etcd.io/raft/v3"
@@ -35,7 +34,10 @@ func (n *Node) Ready() (Ready, bool, error) {
 	if n.box.ready == nil {
 		return Ready{}, false, nil
 	}
-	rd := n.copyReady(n.box.ready)
+	rd, err := n.copyReady(n.box.ready)
+	if err != nil {
+		return Ready{}, false, err
+	}
 	if n.async {
 		return rd, true, failure(C.rc_release(n.ref), &n.box.error)
 	}
@@ -89,7 +91,33 @@ func (n *Node) store(part C.uint32_t, isMeant func(*handed) bool) bool {
 		return false
 	}
 	n.box.stored |= part
-	return true
+	return n.mirrored(part)
+}
+
+// mirrored has the storage's mirror follow. What could fail there is done in the library first.
+func (n *Node) mirrored(part C.uint32_t) bool {
+	m := n.slabs.stable
+	if m == nil || part == C.RAFTCORE_PERSIST_HARD_STATE {
+		return true
+	}
+	if part == C.RAFTCORE_PERSIST_SNAPSHOT {
+		if C.rc_persist(n.ref) != C.RAFTCORE_OK {
+			return false
+		}
+		m.change(func(m *mirror) { m.cut(0) })
+		return true
+	}
+	ok := true
+	m.change(func(m *mirror) {
+		first := n.handed.entries[0].GetIndex()
+		if len(m.entries) == 0 || first < m.first || first > m.end() {
+			ok = C.rc_persist(n.ref) == C.RAFTCORE_OK
+		}
+		if ok {
+			m.append(first, n.handed.entries)
+		}
+	})
+	return ok
 }
 
 // Flush does what was left to be done.
@@ -117,6 +145,7 @@ func (n *Node) Advance() error {
 		return err
 	}
 	n.handed = handed{}
+	n.slabs.log.drop(n.slabs.applied)
 	return nil
 }
 
@@ -152,8 +181,15 @@ type slabs struct {
 	outgoing []*pb.Message
 	numbers  []uint64
 	states   []stateSlot
-	recent   recent
-	arrived  arrived
+	// What the library has yet to hand out, or to hand out as committed: up to applied it has.
+	log     run
+	applied uint64
+	// Whether the log may have lost entries since, so that runs of it must be looked at one by one.
+	doubted bool
+	// What the memory storage has, or nil.
+	stable *mirror
+	// An entry was shown whose payload is not here any more.
+	lost bool
 }
 
 // So much of each kind is allocated at once, if not more is needed.
@@ -179,12 +215,9 @@ func take[T any](slab *[]T, n, chunk int) []T {
 	return out
 }
 
-func (n *Node) copyReady(c *C.raftcore_ready) Ready {
+func (n *Node) copyReady(c *C.raftcore_ready) (Ready, error) {
 	s := &n.slabs
-	if c.snapshot != nil {
-		s.recent.forget()
-	}
-	rd := Ready{Ready: raft.Ready{MustSync: c.must_sync != 0}, Leave: int(c.messages.count)}
+	rd := Ready{Ready: raft.Ready{MustSync: c.must_sync != 0}}
 	if c.soft_state != nil {
 		rd.SoftState = &raft.SoftState{
 			Lead: uint64(c.soft_state.leader), RaftState: raft.StateType(c.soft_state.role),
@@ -197,31 +230,39 @@ func (n *Node) copyReady(c *C.raftcore_ready) Ready {
 	}
 	if c.snapshot != nil {
 		rd.Snapshot = snapshot(c.snapshot)
+		s.log.drop(uint64(c.snapshot.index))
 	}
 	// First what is new, so that what follows finds it.
-	rd.Entries = s.copyEntries(&c.entries)
-	s.recent.add(rd.Entries)
-	s.arrived.forget()
+	rd.Entries = s.newEntries(&c.entries)
 	rd.CommittedEntries = s.copyEntries(&c.committed)
+	if last := len(rd.CommittedEntries); last > 0 {
+		s.applied = rd.CommittedEntries[last-1].GetIndex()
+	}
+	if s.lost {
+		return Ready{}, errLost
+	}
 	if n.async {
 		s.copyAsync(&rd, c, uint64(n.box.id))
+		s.log.drop(s.applied)
 	} else {
-		rd.Messages = s.copyMessages(&c.messages, &c.messages_after_sync)
+		rd.Messages, rd.Leave = s.copyMessages(&c.messages, &c.messages_after_sync)
 	}
-	if count := int(c.read_states.count); count > 0 {
-		rd.ReadStates = make([]raft.ReadState, count)
-		for i := range rd.ReadStates {
-			state := at[C.raftcore_read_state](unsafe.Pointer(c.read_states.items),
-				c.read_states.stride, i)
-			rd.ReadStates[i] = raft.ReadState{
-				Index: uint64(state.index), RequestCtx: s.bytes(state.context),
-			}
+	rd.ReadStates = s.readStates(&c.read_states)
+	return rd, nil
+}
+
+func (s *slabs) readStates(c *C.raftcore_read_states) []raft.ReadState {
+	if c.count == 0 {
+		return nil
+	}
+	states := make([]raft.ReadState, int(c.count))
+	for i := range states {
+		state := at[C.raftcore_read_state](unsafe.Pointer(c.items), c.stride, i)
+		states[i] = raft.ReadState{
+			Index: uint64(state.index), RequestCtx: s.bytes(state.context),
 		}
 	}
-	if last := len(rd.CommittedEntries); last > 0 {
-		s.recent.committed(rd.CommittedEntries[last-1].GetIndex())
-	}
-	return rd
+	return states
 }
 
 // span is what two ends of a list of entries say. Two lists of one log that end alike are alike.
@@ -237,41 +278,72 @@ func bounds(list *C.raftcore_entries) span {
 	return span{uint64(first.index), uint64(last.index), uint64(last.term)}
 }
 
-// copyEntries returns the entries at hand, or copies.
+// newEntries returns entries that were not handed out yet, and has the log end with them.
+func (s *slabs) newEntries(c *C.raftcore_entries) []*pb.Entry {
+	entries := s.copyEntries(c)
+	if len(entries) > 0 && (s.doubted || s.log.holes || s.log.end() != bounds(c).last+1) {
+		s.log.put(entries[0].GetIndex(), entries)
+	}
+	s.doubted = false
+	return entries
+}
+
+// copyEntries returns entries that are here, and copies of the others.
 func (s *slabs) copyEntries(c *C.raftcore_entries) []*pb.Entry {
 	count := int(c.count)
 	if count == 0 {
 		return nil
 	}
-	if known := s.recent.list(bounds(c)); known != nil {
-		out := take(&s.pointers, count, pointerChunk)
-		copy(out, known)
-		return out
+	if known := s.known(bounds(c)); known != nil {
+		return known
 	}
-	return s.newEntries(c)
-}
-
-// newEntries returns entries that are not handed out yet: what Go has of them already, and copies
-// of the rest.
-func (s *slabs) newEntries(c *C.raftcore_entries) []*pb.Entry {
-	count := int(c.count)
 	out := take(&s.pointers, count, pointerChunk)
 	missing, size := 0, 0
 	for i := range out {
 		e := at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i)
-		known := s.arrived.of(e)
-		if known != nil && known.entry != nil {
-			out[i] = known.entry
-			continue
-		}
-		missing++
-		if known == nil {
+		if out[i] = s.find(e); out[i] == nil {
+			missing++
 			size += int(e.data.len)
 		}
 	}
-	if missing == 0 {
-		return out
+	if missing > 0 {
+		s.copyMissing(out, c, missing, size)
 	}
+	return out
+}
+
+// known returns a list that lies in one piece in the log, or in the mirror.
+func (s *slabs) known(b span) []*pb.Entry {
+	if s.doubted {
+		return nil
+	}
+	list := s.log.list(b)
+	if list == nil && s.stable != nil {
+		s.stable.mu.Lock()
+		defer s.stable.mu.Unlock()
+		if list = s.stable.list(b); list != nil {
+			out := take(&s.pointers, len(list), pointerChunk)
+			copy(out, list)
+			return out
+		}
+	}
+	return list
+}
+
+// find returns the entry that the library means, or nil.
+func (s *slabs) find(c *C.raftcore_entry) *pb.Entry {
+	e := s.log.at(uint64(c.index), uint64(c.term))
+	if e == nil {
+		e = s.stable.at(uint64(c.index), uint64(c.term))
+	}
+	if e == nil || len(e.Data) != int(c.data.len) {
+		return nil
+	}
+	return e
+}
+
+// copyMissing copies what out has not, whose payloads have so many bytes.
+func (s *slabs) copyMissing(out []*pb.Entry, c *C.raftcore_entries, missing, size int) {
 	slots := take(&s.entries, missing, entryChunk)
 	data := take(&s.data, size, dataChunk)
 	for i := range out {
@@ -287,30 +359,22 @@ func (s *slabs) newEntries(c *C.raftcore_entries) []*pb.Entry {
 			slot.kind = pb.EntryType(e.kind)
 			slot.entry.Type = &slot.kind
 		}
-		if known := s.arrived.of(e); known != nil {
-			slot.entry.Data = known.data
-		} else if length := int(e.data.len); length > 0 {
+		if length := int(e.data.len); length > 0 {
 			slot.entry.Data = data[:length:length]
 			data = data[length:]
-			copy(slot.entry.Data, view(e.data.data, e.data.len))
+			if e.data.data == nil {
+				s.lost = true
+			} else {
+				copy(slot.entry.Data, view(e.data.data, e.data.len))
+			}
 		}
 		out[i] = &slot.entry
 	}
-	return out
 }
 
-// of returns what there is of an entry of the library's, if it is the same, or nil.
-func (a *arrived) of(e *C.raftcore_entry) *candidate {
-	known := a.at(uint64(e.index))
-	if known == nil || len(known.data) != int(e.data.len) ||
-		!stdbytes.Equal(known.data, view(e.data.data, e.data.len)) {
-		return nil
-	}
-	if k := known.entry; k != nil && (k.GetIndex() != uint64(e.index) ||
-		k.GetTerm() != uint64(e.term) || int32(k.GetType()) != int32(e.kind)) {
-		return nil
-	}
-	return known
+// doubt notes a message that may have replaced entries without their being known here.
+func (s *slabs) doubt(kind pb.MessageType) {
+	s.doubted = s.doubted || kind == pb.MsgApp || kind == pb.MsgSnap
 }
 
 // bytes copies bytes; none are nil.
@@ -323,29 +387,37 @@ func (s *slabs) bytes(c C.raftcore_slice) []byte {
 	return out
 }
 
-func (s *slabs) copyMessages(lists ...*C.raftcore_messages) []*pb.Message {
-	count := 0
-	for _, list := range lists {
-		count += int(list.count)
-	}
+// copyMessages copies two lists into one, and says how many are of the first. A message whose
+// entries the application has compacted since it was made is as good as lost on its way.
+func (s *slabs) copyMessages(first, then *C.raftcore_messages) ([]*pb.Message, int) {
+	count := int(first.count + then.count)
 	if count == 0 {
-		return nil
+		return nil, 0
 	}
 	out := take(&s.outgoing, count, pointerChunk)[:0]
-	for _, list := range lists {
-		for i := range int(list.count) {
-			out = append(out, s.message(at[C.raftcore_message](unsafe.Pointer(list.items),
-				list.stride, i)))
+	out = s.appendMessages(out, first)
+	leave := len(out)
+	return s.appendMessages(out, then), leave
+}
+
+func (s *slabs) appendMessages(out []*pb.Message, list *C.raftcore_messages) []*pb.Message {
+	for i := range int(list.count) {
+		m := s.message(at[C.raftcore_message](unsafe.Pointer(list.items), list.stride, i))
+		if s.lost {
+			s.lost = false
+			continue
 		}
+		out = append(out, m)
 	}
 	return out
 }
 
 // copyAsync makes upstream's messages to the two storage threads, with their responses attached.
 func (s *slabs) copyAsync(rd *Ready, c *C.raftcore_ready, id uint64) {
-	rd.Messages = s.copyMessages(&c.messages)
+	rd.Messages = s.appendMessages(nil, &c.messages)
+	rd.Leave = len(rd.Messages)
 	responses := func(list *C.raftcore_messages) []*pb.Message {
-		all := s.copyMessages(list)
+		all := s.appendMessages(nil, list)
 		for i, m := range all {
 			number := at[C.raftcore_message](unsafe.Pointer(list.items), list.stride,
 				i).response_number

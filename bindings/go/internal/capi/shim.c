@@ -1,6 +1,5 @@
 #include "shim.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,19 +24,8 @@ static int32_t enter(rc_node *node)
     return raftcore_node_persist_parts(node->core, node->box.ready, parts, &node->box.error);
 }
 
-/* A log that is compacted gives back megabytes at once, and needs as many soon after. glibc hands
-   them to the kernel and page by page back again, unless the program has once freed a block as
-   large: then it learns to keep them. It does not learn if the user has set its thresholds. */
-static void teach_malloc(void)
-{
-    void *volatile block = malloc(8 << 20);
-    free(block);
-}
-
 rc_node *rc_node_new(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, teach_malloc);
     rc_node *node = calloc(1, sizeof *node);
     if (node == NULL) return NULL;
     node->box.state.struct_size = sizeof node->box.state;
@@ -130,6 +118,21 @@ static void unpack(raftcore_entry *array, const uint8_t *packed, size_t count)
     }
 }
 
+int32_t rc_step_kept(rc_node *node, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
+                     uint64_t index, uint64_t commit, const uint64_t *words, size_t count)
+{
+    raftcore_message head = RAFTCORE_MESSAGE_INIT;
+    head.kind = RAFTCORE_MESSAGE_APPEND;
+    head.to = to;
+    head.from = from;
+    head.term = term;
+    head.log_term = log_term;
+    head.index = index;
+    head.commit = commit;
+    return raftcore_node_step_kept(node->core, &head, words, words + count, count,
+                                   &node->box.taken, &node->box.error);
+}
+
 int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses)
 {
@@ -140,6 +143,12 @@ int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint6
 int32_t rc_propose(rc_node *node, const uint8_t *data, size_t len)
 {
     return raftcore_node_propose(node->core, data, len, &node->box.proposed, &node->box.error);
+}
+
+int32_t rc_propose_kept(rc_node *node, const uint64_t *lengths, size_t count)
+{
+    return raftcore_node_propose_kept(node->core, lengths, count, &node->box.proposed,
+                                      &node->box.error);
 }
 
 int32_t rc_propose_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,

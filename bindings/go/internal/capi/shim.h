@@ -20,6 +20,8 @@ typedef struct rc_box {
     uint32_t stored;
     /* Where the node says whether it has a Ready. */
     const int32_t *word;
+    /* Whether the log ends with what rc_step_kept handed in. */
+    int32_t taken;
     /* What rc_state wrote. */
     raftcore_node_state state;
     /* What became of the last proposal. */
@@ -53,9 +55,13 @@ int32_t rc_tick(rc_node *node);
 int32_t rc_tick_quiesced(rc_node *node);
 int32_t rc_campaign(rc_node *node);
 int32_t rc_step(rc_node *node, const uint8_t *data, size_t len);
+/* The terms of the entries, and then the lengths of their payloads. */
+int32_t rc_step_kept(rc_node *node, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
+                     uint64_t index, uint64_t commit, const uint64_t *words, size_t count);
 int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses);
 int32_t rc_propose(rc_node *node, const uint8_t *data, size_t len);
+int32_t rc_propose_kept(rc_node *node, const uint64_t *lengths, size_t count);
 int32_t rc_propose_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
                         size_t count);
 int32_t rc_propose_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len);

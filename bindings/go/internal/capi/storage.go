@@ -21,6 +21,8 @@ type Storage struct {
 	pointer *C.raftcore_storage
 	// Of a storage written in Go: whether one of its methods runs.
 	inside *atomic.Int32
+	// Of a memory storage: the payloads that stayed in Go.
+	kept *mirror
 }
 
 // NewMemory makes an empty memory storage in the library.
@@ -32,6 +34,7 @@ func NewMemory() (*Storage, error) {
 		return nil, err
 	}
 	s := ownStorage(pointer, nil)
+	s.kept = new(mirror)
 	// Upstream has no Close: a program makes the next node while the last one, which it has
 	// dropped, is not collected yet.
 	return s, s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
@@ -80,9 +83,13 @@ func (s *Storage) Append(entries []*pb.Entry) error {
 	if err != nil {
 		return err
 	}
-	return s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
+	err = s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
 		return C.rc_storage_append(pointer, bytes(packed), C.size_t(len(entries)), e)
 	})
+	if err == nil && len(entries) > 0 {
+		s.kept.change(func(m *mirror) { m.cut(entries[0].GetIndex()) })
+	}
+	return err
 }
 
 // packEntries appends entries, each as a head and its data.
@@ -138,10 +145,14 @@ func (s *Storage) ApplySnapshot(snap *pb.Snapshot) error {
 	meta := snap.GetMetadata()
 	conf, ids := members(meta.GetConfState())
 	data := snap.GetData()
-	return s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
+	err := s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
 		return C.rc_storage_apply_snapshot(pointer, C.uint64_t(meta.GetIndex()),
 			C.uint64_t(meta.GetTerm()), &conf, numbers(ids), bytes(data), C.size_t(len(data)), e)
 	})
+	if err == nil {
+		s.kept.change(func(m *mirror) { m.cut(0) })
+	}
+	return err
 }
 
 // SetConfState sets the membership that a node begins with.
@@ -170,9 +181,13 @@ func (s *Storage) CreateSnapshot(index uint64, cs *pb.ConfState, data []byte) (*
 
 // Compact throws entries away.
 func (s *Storage) Compact(index uint64) error {
-	return s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
+	err := s.call(func(pointer *C.raftcore_storage, e *C.raftcore_error) C.int32_t {
 		return C.raftcore_storage_compact(pointer, C.uint64_t(index), e)
 	})
+	if err == nil {
+		s.kept.change(func(m *mirror) { m.drop(index) })
+	}
+	return err
 }
 
 // FirstIndex returns the index of the first entry.
@@ -213,7 +228,12 @@ func (s *Storage) Entries(low, high, maxBytes uint64) ([]*pb.Entry, error) {
 		return nil, err
 	}
 	defer C.raftcore_entries_destroy(out)
-	return new(slabs).newEntries(out), nil
+	slabs := slabs{stable: s.kept}
+	entries := slabs.copyEntries(out)
+	if slabs.lost {
+		return nil, &Error{Status: StatusCompacted, Text: "compacted meanwhile"}
+	}
+	return entries, nil
 }
 
 // InitialState returns the stored hard state and membership.
