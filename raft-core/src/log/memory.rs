@@ -7,6 +7,7 @@ use crate::error::StorageError;
 use crate::ids::{Index, Position, Term};
 use crate::log::Storage;
 use crate::log::pieces::Pieces;
+use crate::membership::PackedConfState;
 use crate::ready::Ready;
 use crate::state::{ConfState, HardState, Snapshot};
 
@@ -33,11 +34,20 @@ pub struct MemoryStorage {
     hard_state: HardState,
     /// The membership to restart with, where it is newer than the snapshot's.
     conf_state: Option<Box<ConfState>>,
-    snapshot: Snapshot,
+    /// The membership of the snapshot or, as long as there is none, of the beginning.
+    snapshot_members: PackedConfState,
+    snapshot: Option<Box<StoredSnapshot>>,
     /// Where the log was compacted to: the entries follow this position.
     base: Position,
     /// The entries after `base`.
     pieces: Pieces,
+}
+
+/// A snapshot without its membership.
+#[derive(Clone, Debug)]
+struct StoredSnapshot {
+    position: Position,
+    data: Bytes,
 }
 
 impl MemoryStorage {
@@ -50,7 +60,7 @@ impl MemoryStorage {
     /// A storage of a group that has these members from the start, without entries that say so.
     #[must_use]
     pub fn with_conf_state(conf_state: ConfState) -> Self {
-        Self { snapshot: Snapshot { conf_state, ..Snapshot::default() }, ..Self::default() }
+        Self { snapshot_members: conf_state.into(), ..Self::default() }
     }
 
     /// Writes what a Ready wants persisted, in the right order.
@@ -135,14 +145,20 @@ impl MemoryStorage {
     /// [`StorageError::SnapshotOutOfDate`] when a snapshot as new is stored already, or when this
     /// one contains nothing.
     pub fn apply_snapshot(&mut self, snapshot: Snapshot) -> Result<(), StorageError> {
-        if snapshot.index() <= self.snapshot.index() {
+        let Snapshot { position, conf_state, data } = snapshot;
+        if position.index <= self.snapshot_index() {
             return Err(StorageError::SnapshotOutOfDate);
         }
-        self.base = snapshot.position;
-        self.pieces = Pieces::starting_at(snapshot.index().next());
-        self.snapshot = snapshot;
+        self.base = position;
+        self.pieces = Pieces::starting_at(position.index.next());
+        self.snapshot = Some(Box::new(StoredSnapshot { position, data }));
+        self.snapshot_members = conf_state.into();
         self.conf_state = None;
         Ok(())
+    }
+
+    fn snapshot_index(&self) -> Index {
+        self.snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.position.index)
     }
 
     /// Stores the application's state after the entry at `index` as the snapshot to send to
@@ -158,16 +174,15 @@ impl MemoryStorage {
         conf_state: Option<ConfState>,
         data: impl Into<Bytes>,
     ) -> Result<Snapshot, StorageError> {
-        if index <= self.snapshot.index() {
+        if index <= self.snapshot_index() {
             return Err(StorageError::SnapshotOutOfDate);
         }
-        let term = self.term(index)?;
-        self.snapshot.position = Position { term, index };
+        let position = Position { term: self.term(index)?, index };
         if let Some(conf_state) = conf_state.or(self.conf_state.take().map(|state| *state)) {
-            self.snapshot.conf_state = conf_state;
+            self.snapshot_members = conf_state.into();
         }
-        self.snapshot.data = data.into();
-        Ok(self.snapshot.clone())
+        self.snapshot = Some(Box::new(StoredSnapshot { position, data: data.into() }));
+        self.snapshot()
     }
 
     /// Drops the entries up to and including `index`. Keep some that are applied already, so that
@@ -195,8 +210,8 @@ impl MemoryStorage {
 
 impl Storage for MemoryStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
-        let conf_state = self.conf_state.as_deref().unwrap_or(&self.snapshot.conf_state);
-        Ok((self.hard_state, conf_state.clone()))
+        let newer = self.conf_state.as_deref().cloned();
+        Ok((self.hard_state, newer.unwrap_or_else(|| (&self.snapshot_members).into())))
     }
 
     fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
@@ -230,7 +245,11 @@ impl Storage for MemoryStorage {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        Ok(self.snapshot.clone())
+        let conf_state = (&self.snapshot_members).into();
+        Ok(match self.snapshot.as_deref().cloned() {
+            Some(StoredSnapshot { position, data }) => Snapshot { position, conf_state, data },
+            None => Snapshot { conf_state, ..Snapshot::default() },
+        })
     }
 }
 

@@ -79,13 +79,13 @@ impl Membership {
         if self.is_joint() {
             return Err(ChangeError::SimpleWhileJoint);
         }
-        let next = self.with_steps(changes)?;
-        let gone = self.voters.iter().filter(|id| !has(&next.voters, **id));
-        let come = next.voters.iter().filter(|id| !has(&self.voters, **id));
+        let next = Draft::of(self).with_steps(changes)?;
+        let gone = self.voters().iter().filter(|id| !has(&next.voters, **id));
+        let come = next.voters.iter().filter(|id| !has(self.voters(), **id));
         if gone.chain(come).nth(1).is_some() {
             return Err(ChangeError::SeveralVotersChanged);
         }
-        Ok(next.checked())
+        Ok(next.finish())
     }
 
     /// The joint configuration of the present voters and of those after these steps: both
@@ -105,11 +105,11 @@ impl Membership {
         if self.is_joint() {
             return Err(ChangeError::AlreadyJoint);
         }
-        if self.voters.is_empty() {
+        if self.voters().is_empty() {
             return Err(ChangeError::JointWithoutVoters);
         }
-        let start = Self { voters_outgoing: self.voters.clone(), auto_leave, ..self.clone() };
-        start.with_steps(changes).map(Self::checked)
+        let start = Draft { outgoing: self.voters().to_vec(), auto_leave, ..Draft::of(self) };
+        start.with_steps(changes).map(Draft::finish)
     }
 
     /// The configuration in which the incoming voters rule alone, and the staged learners learn.
@@ -120,30 +120,58 @@ impl Membership {
         if !self.is_joint() {
             return Err(ChangeError::NotJoint);
         }
-        let mut next = Self { voters_outgoing: Vec::new(), auto_leave: false, ..self.clone() };
+        let mut next = Draft { outgoing: Vec::new(), auto_leave: false, ..Draft::of(self) };
         for id in mem::take(&mut next.learners_next) {
             insert(&mut next.learners, id);
         }
-        Ok(next.checked())
+        Ok(next.finish())
+    }
+}
+
+/// A configuration while it changes: see [`Membership`] for what it must become.
+struct Draft {
+    voters: Vec<NodeId>,
+    outgoing: Vec<NodeId>,
+    learners: Vec<NodeId>,
+    learners_next: Vec<NodeId>,
+    auto_leave: bool,
+}
+
+impl Draft {
+    fn of(membership: &Membership) -> Self {
+        Self {
+            voters: membership.voters().to_vec(),
+            outgoing: membership.voters_outgoing().to_vec(),
+            learners: membership.learners().to_vec(),
+            learners_next: membership.learners_next().to_vec(),
+            auto_leave: membership.auto_leave(),
+        }
+    }
+
+    /// What is handed out would also be taken back.
+    fn finish(self) -> Membership {
+        let lists = [self.voters, self.outgoing, self.learners, self.learners_next];
+        let next = Membership::new(lists, self.auto_leave);
+        debug_assert_eq!(Membership::from_conf_state(&next.to_conf_state()).as_ref(), Ok(&next));
+        next
     }
 
     /// The steps in order, applied to the incoming half.
-    fn with_steps(&self, changes: &[ConfChangeSingle]) -> Result<Self, ChangeError> {
-        let mut next = self.clone();
+    fn with_steps(mut self, changes: &[ConfChangeSingle]) -> Result<Self, ChangeError> {
         // Zero is the application's veto (see `ConfChangeSingle::node`).
         for change in changes.iter().filter(|change| change.node != 0) {
             let id = NodeId::new(change.node).ok_or(ChangeError::BadId(change.node))?;
             match change.kind {
-                ConfChangeKind::AddVoter => next.add_voter(id),
-                ConfChangeKind::AddLearner => next.add_learner(id),
-                ConfChangeKind::Remove => next.remove(id),
+                ConfChangeKind::AddVoter => self.add_voter(id),
+                ConfChangeKind::AddLearner => self.add_learner(id),
+                ConfChangeKind::Remove => self.remove(id),
                 ConfChangeKind::Update => {}
             }
         }
-        if next.voters.is_empty() {
+        if self.voters.is_empty() {
             return Err(ChangeError::RemovedAllVoters);
         }
-        Ok(next)
+        Ok(self)
     }
 
     fn add_voter(&mut self, id: NodeId) {
@@ -155,7 +183,7 @@ impl Membership {
     /// configuration is left. Everybody else learns at once and has caught up sooner.
     fn add_learner(&mut self, id: NodeId) {
         self.remove(id);
-        if has(&self.voters_outgoing, id) {
+        if has(&self.outgoing, id) {
             insert(&mut self.learners_next, id);
         } else {
             insert(&mut self.learners, id);
@@ -169,12 +197,6 @@ impl Membership {
                 list.remove(at);
             }
         }
-    }
-
-    /// What is handed out would also be taken back.
-    fn checked(self) -> Self {
-        debug_assert_eq!(Self::from_conf_state(&self.to_conf_state()).as_ref(), Ok(&self));
-        self
     }
 }
 

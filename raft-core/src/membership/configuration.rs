@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::lists::Lists;
 use crate::ids::{Index, NodeId};
 use crate::quorum::{VoteResult, joint};
 use crate::state::ConfState;
@@ -15,42 +16,43 @@ use crate::state::ConfState;
 /// Every list is sorted and names nobody twice.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Membership {
-    /// Empty only if everything else is.
-    pub(super) voters: Vec<NodeId>,
-    /// Not empty exactly while the configuration is joint.
-    pub(super) voters_outgoing: Vec<NodeId>,
-    /// Invariant: none of them votes in either half, so that nobody has two parts at a time.
-    pub(super) learners: Vec<NodeId>,
-    /// Invariant: all of them are outgoing voters, none is an incoming one. They cannot be
-    /// learners before they have stopped to vote.
-    pub(super) learners_next: Vec<NodeId>,
+    /// The voters, which are empty only if everything else is; the outgoing ones, not empty exactly
+    /// while the configuration is joint; the learners, none of whom votes in either half, so that
+    /// nobody has two parts at a time; and the next learners, all of whom are outgoing voters and
+    /// none an incoming one: they cannot be learners before they have stopped to vote.
+    lists: Lists<NodeId>,
     /// Only while joint.
-    pub(super) auto_leave: bool,
+    auto_leave: bool,
 }
 
 impl Membership {
+    /// From lists that were checked, in the order of the field.
+    pub(super) fn new(lists: [Vec<NodeId>; 4], auto_leave: bool) -> Self {
+        Self { lists: Lists::new(lists), auto_leave }
+    }
+
     /// The voters, sorted; of a joint configuration, the incoming ones.
     #[must_use]
     pub fn voters(&self) -> &[NodeId] {
-        &self.voters
+        self.lists.first()
     }
 
     /// Of a joint configuration, the outgoing voters, sorted; otherwise nobody.
     #[must_use]
     pub fn voters_outgoing(&self) -> &[NodeId] {
-        &self.voters_outgoing
+        self.lists.second()
     }
 
     /// The members that receive the log and do not vote, sorted (thesis, section 4.2.1).
     #[must_use]
     pub fn learners(&self) -> &[NodeId] {
-        &self.learners
+        self.lists.third()
     }
 
     /// The outgoing voters that become learners when the joint configuration is left, sorted.
     #[must_use]
     pub fn learners_next(&self) -> &[NodeId] {
-        &self.learners_next
+        self.lists.fourth()
     }
 
     /// Whether the leader leaves this joint configuration by itself once that is safe.
@@ -62,7 +64,7 @@ impl Membership {
     /// Whether there are no members at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.voters.is_empty()
+        self.voters().is_empty()
     }
 
     /// Whether this node is a member in any part: whether a leader keeps track of it.
@@ -74,37 +76,37 @@ impl Membership {
     /// Whether this node votes, in either half of a joint configuration.
     #[must_use]
     pub fn is_voter(&self, id: NodeId) -> bool {
-        has(&self.voters, id) || has(&self.voters_outgoing, id)
+        has(self.voters(), id) || has(self.voters_outgoing(), id)
     }
 
     /// Whether this node is a learner now. One of [`learners_next`](Self::learners_next) is not
     /// yet: it still votes.
     #[must_use]
     pub fn is_learner(&self, id: NodeId) -> bool {
-        has(&self.learners, id)
+        has(self.learners(), id)
     }
 
     /// Whether two majorities rule (paper, section 6).
     #[must_use]
     pub fn is_joint(&self) -> bool {
-        !self.voters_outgoing.is_empty()
+        !self.voters_outgoing().is_empty()
     }
 
     /// Whether one voter decides alone.
     #[must_use]
     pub fn is_singleton(&self) -> bool {
-        self.voters.len() == 1 && !self.is_joint()
+        self.voters().len() == 1 && !self.is_joint()
     }
 
     /// Every member, sorted, each once. Allocates nothing.
     pub fn members(&self) -> impl Iterator<Item = NodeId> + Clone + '_ {
         // Those who are staged to learn are among the outgoing voters.
-        Merged { lists: [&self.voters, &self.voters_outgoing, &self.learners] }
+        Merged { lists: [self.voters(), self.voters_outgoing(), self.learners()] }
     }
 
     /// Every voter of either half, sorted, each once. Allocates nothing.
     pub fn voters_of_both(&self) -> impl Iterator<Item = NodeId> + Clone + '_ {
-        Merged { lists: [&self.voters, &self.voters_outgoing, &[]] }
+        Merged { lists: [self.voters(), self.voters_outgoing(), &[]] }
     }
 
     /// The plain form, to be stored and sent. Its lists are sorted.
@@ -112,10 +114,10 @@ impl Membership {
     pub fn to_conf_state(&self) -> ConfState {
         let numbers = |ids: &[NodeId]| ids.iter().map(|id| id.get()).collect();
         ConfState {
-            voters: numbers(&self.voters),
-            learners: numbers(&self.learners),
-            voters_outgoing: numbers(&self.voters_outgoing),
-            learners_next: numbers(&self.learners_next),
+            voters: numbers(self.voters()),
+            learners: numbers(self.learners()),
+            voters_outgoing: numbers(self.voters_outgoing()),
+            learners_next: numbers(self.learners_next()),
             auto_leave: self.auto_leave,
         }
     }
@@ -125,14 +127,14 @@ impl Membership {
     /// there is.
     #[must_use]
     pub fn committed_index(&self, acked: impl Fn(NodeId) -> Option<Index>) -> Index {
-        joint::committed_index(&self.voters, &self.voters_outgoing, acked)
+        joint::committed_index(self.voters(), self.voters_outgoing(), acked)
     }
 
     /// How a vote stands, where `vote` gives the answer of one voter, `None` while it is missing.
     /// Without members it is won.
     #[must_use]
     pub fn vote_result(&self, vote: impl Fn(NodeId) -> Option<bool>) -> VoteResult {
-        joint::vote_result(&self.voters, &self.voters_outgoing, vote)
+        joint::vote_result(self.voters(), self.voters_outgoing(), vote)
     }
 }
 
@@ -140,15 +142,15 @@ impl Membership {
 /// absent left out and ids in hexadecimal.
 impl fmt::Display for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "voters={}", Listed(&self.voters))?;
+        write!(f, "voters={}", Listed(self.voters()))?;
         if self.is_joint() {
-            write!(f, "&&{}", Listed(&self.voters_outgoing))?;
+            write!(f, "&&{}", Listed(self.voters_outgoing()))?;
         }
-        if !self.learners.is_empty() {
-            write!(f, " learners={}", Listed(&self.learners))?;
+        if !self.learners().is_empty() {
+            write!(f, " learners={}", Listed(self.learners()))?;
         }
-        if !self.learners_next.is_empty() {
-            write!(f, " learners_next={}", Listed(&self.learners_next))?;
+        if !self.learners_next().is_empty() {
+            write!(f, " learners_next={}", Listed(self.learners_next()))?;
         }
         if self.auto_leave {
             f.write_str(" autoleave")?;
@@ -205,15 +207,13 @@ mod tests {
         NodeId::new(n).unwrap()
     }
 
+    fn ids(numbers: &[u64]) -> Vec<NodeId> {
+        numbers.iter().map(|n| id(*n)).collect()
+    }
+
     fn joint_configuration() -> Membership {
-        let ids = |numbers: &[u64]| numbers.iter().map(|n| id(*n)).collect();
-        Membership {
-            voters: ids(&[1, 3, 12]),
-            voters_outgoing: ids(&[1, 4, 5]),
-            learners: ids(&[2, 9]),
-            learners_next: ids(&[4]),
-            auto_leave: true,
-        }
+        let lists = [ids(&[1, 3, 12]), ids(&[1, 4, 5]), ids(&[2, 9]), ids(&[4])];
+        Membership::new(lists, true)
     }
 
     #[test]
@@ -235,12 +235,12 @@ mod tests {
 
     #[test]
     fn a_lone_voter_decides_alone_unless_joint() {
-        let mut alone = Membership { voters: vec![id(7)], ..Membership::default() };
+        let of = |lists: [&[u64]; 4]| Membership::new(lists.map(ids), false);
+        let alone = of([&[7], &[], &[], &[]]);
         assert!(alone.is_singleton() && !alone.is_joint() && !alone.is_empty());
-        alone.learners = vec![id(8)];
-        assert!(alone.is_singleton());
-        alone.voters_outgoing = vec![id(7)];
-        assert!(!alone.is_singleton() && alone.is_joint());
+        assert!(of([&[7], &[], &[8], &[]]).is_singleton());
+        let joint = of([&[7], &[7], &[8], &[]]);
+        assert!(!joint.is_singleton() && joint.is_joint());
         assert!(!Membership::default().is_singleton() && Membership::default().is_empty());
     }
 
@@ -259,7 +259,7 @@ mod tests {
     fn text_form_leaves_out_what_is_absent() {
         let text = "voters=(1 3 c)&&(1 4 5) learners=(2 9) learners_next=(4) autoleave";
         assert_eq!(joint_configuration().to_string(), text);
-        let alone = Membership { voters: vec![id(7)], ..Membership::default() };
+        let alone = Membership::new([ids(&[7]), ids(&[]), ids(&[]), ids(&[])], false);
         assert_eq!(alone.to_string(), "voters=(7)");
         assert_eq!(Membership::default().to_string(), "voters=()");
     }

@@ -8,6 +8,7 @@
 
 mod changer;
 mod configuration;
+mod lists;
 mod restore;
 #[cfg(test)]
 mod walk;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 pub use changer::ChangeError;
 pub use configuration::Membership;
+pub(crate) use lists::PackedConfState;
 pub use restore::ConfStateError;
 
 /// What to do with one member.

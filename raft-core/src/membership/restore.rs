@@ -75,20 +75,17 @@ impl Membership {
         if state.voters.is_empty() {
             return Err(ConfStateError::NoVoters);
         }
-        let membership = Self {
-            voters: sorted(&state.voters)?,
-            voters_outgoing: sorted(&state.voters_outgoing)?,
-            learners: sorted(&state.learners)?,
-            learners_next: sorted(&state.learners_next)?,
-            auto_leave: state.auto_leave,
-        };
-        if membership.auto_leave && !membership.is_joint() {
+        let voters = sorted(&state.voters)?;
+        let outgoing = sorted(&state.voters_outgoing)?;
+        let (learners, next) = (sorted(&state.learners)?, sorted(&state.learners_next)?);
+        let membership = Self::new([voters, outgoing, learners, next], state.auto_leave);
+        if state.auto_leave && !membership.is_joint() {
             return Err(ConfStateError::AutoLeaveNotJoint);
         }
-        for id in &membership.learners_next {
+        for id in membership.learners_next() {
             membership.check_next_learner(*id)?;
         }
-        match membership.learners.iter().find(|id| membership.is_voter(**id)) {
+        match membership.learners().iter().find(|id| membership.is_voter(**id)) {
             Some(id) => Err(ConfStateError::LearnerIsVoter(*id)),
             None => Ok(membership),
         }
@@ -97,11 +94,11 @@ impl Membership {
     fn check_next_learner(&self, id: NodeId) -> Result<(), ConfStateError> {
         if !self.is_joint() {
             Err(ConfStateError::NextLearnerNotJoint(id))
-        } else if has(&self.voters, id) {
+        } else if has(self.voters(), id) {
             Err(ConfStateError::NextLearnerIsVoter(id))
-        } else if has(&self.learners, id) {
+        } else if has(self.learners(), id) {
             Err(ConfStateError::NextLearnerIsLearner(id))
-        } else if !has(&self.voters_outgoing, id) {
+        } else if !has(self.voters_outgoing(), id) {
             Err(ConfStateError::NextLearnerNotOutgoing(id))
         } else {
             Ok(())
