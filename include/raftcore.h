@@ -1232,8 +1232,9 @@ raftcore_status raftcore_node_apply_conf_change(raftcore_node *node,
                                                 raftcore_error *error);
 
 /// Asks for an index up to which the application must have applied to answer a read linearizably.
-/// The answer comes in a Ready's read_states with the same context, which is copied and should be
-/// unique; or never, if it is lost on the way: ask again after a while.
+/// The answer comes in a Ready's read_states with the same context, which is copied; or never, if
+/// it is lost on the way: ask again after a while. No context is used twice, not even after a
+/// restart: an old answer, with an old index, may be on its way yet.
 raftcore_status raftcore_node_read_index(raftcore_node *node,
                                          const void *context,
                                          size_t len,

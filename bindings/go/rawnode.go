@@ -416,5 +416,6 @@ func (rn *RawNode) TransferLeader(transferee uint64) { _ = rn.node.TransferLeade
 func (rn *RawNode) ForgetLeader() error { return translate(rn.node.ForgetLeader()) }
 
 // ReadIndex asks for an index at which a read is linearizable. It comes in a Ready's ReadStates,
-// with the same rctx, or not at all: ask again then.
+// with the same rctx, or not at all: ask again then. No rctx is used twice, not even after a
+// restart: an old answer, with an old index, may be on its way yet.
 func (rn *RawNode) ReadIndex(rctx []byte) { _ = rn.node.ReadIndex(rctx) }

@@ -35,10 +35,9 @@ struct requests {
 	struct request_list writes, reads;
 	size_t write_count, read_count;
 	uint64_t next_serial;
-	/* Questions are numbered by next_question; `asked` is the last one asked, answered if equal to
-	 * `answered`. */
+	/* Questions are numbered by next_question; `asked` is the last one asked. */
 	uint64_t next_question, asked;
-	bool asking;
+	bool asking; /* it has no answer yet */
 	unsigned asked_ticks_ago;
 };
 
@@ -178,6 +177,9 @@ void requests_read_confirmed(struct requests *r, struct view context, uint64_t i
 	uint64_t question = take_u64(&reader);
 	struct request *q;
 	bool more = false;
+	/* Not asked yet: an answer that an earlier life of this node waited for, with an old index. */
+	if (question > r->asked)
+		return;
 	TAILQ_FOREACH(q, &r->reads, link)
 	{
 		if (!q->confirmed && q->serial <= question) {

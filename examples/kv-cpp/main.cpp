@@ -50,6 +50,7 @@ public:
     std::optional<std::string> get(const std::string &key)
     {
         std::unique_lock lock(mutex_);
+        // A member that can be restarted begins at a random number: no name is used twice.
         const std::string read = "read " + std::to_string(++reads_);
         if (!node_.read_index(read)) return std::nullopt;
         if (!changed_.wait_for(lock, 2s, [&] { return confirmed_ == read; })) return std::nullopt;

@@ -371,6 +371,9 @@ class Node:
         reads = self.reads
         for state in ready.read_states:
             question = int.from_bytes(state.context, "big")
+            if question > reads.asked:
+                # Not asked yet: an answer that an earlier life of this node waited for.
+                continue
             reads.confirmed += [(state.index, f) for q, f in reads.waiting if q <= question]
             reads.waiting = [(q, f) for q, f in reads.waiting if q > question]
             if question == reads.asked:

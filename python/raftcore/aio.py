@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from inspect import isawaitable
-from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from . import (
@@ -189,7 +189,6 @@ class Node:
         self._waiters: dict[int, _Waiter] = {}
         self._reads: dict[bytes, asyncio.Future[int]] = {}
         self._late_reads: list[tuple[int, asyncio.Future[int]]] = []
-        self._read_numbers = count(1)
         self._subscribers: set[asyncio.Queue[Event | None]] = set()
         self._results: dict[int, object] = {}
         self._applied = config.applied
@@ -342,7 +341,8 @@ class Node:
         """
         patience = 2 * self._config.election_timeout_ticks * self._tick_seconds
         while True:
-            context = b"%d-%d" % (self._config.id, next(self._read_numbers))
+            # A name that no earlier life of this node has used: its answer may be on its way yet.
+            context = secrets.token_bytes(16)
             future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             self._reads[context] = future
             try:
@@ -353,9 +353,7 @@ class Node:
                 async with asyncio.timeout(patience):
                     return await future
             except TimeoutError:
-                if not future.done():
-                    continue
-                raise
+                continue
             finally:
                 self._reads.pop(context, None)
 

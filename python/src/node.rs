@@ -369,7 +369,8 @@ impl RawNode {
     }
 
     /// Asks for an index at which a read is linearizable. The answer comes as a ReadState with
-    /// the same context, or not at all if leadership changes. Raises ProposalDropped.
+    /// the same context, or not at all if leadership changes. No context is used twice, not even
+    /// after a restart: an old answer may be on its way yet. Raises ProposalDropped.
     fn read_index(&self, py: Python<'_>, context: Blob) -> PyResult<()> {
         let input = Input::ReadIndex(&context.0);
         self.told(py, input, |node| node.read_index(context.0.clone()))

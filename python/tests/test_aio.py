@@ -95,6 +95,32 @@ async def test_a_proposal_resolves_with_what_apply_returned():
 
 
 @run
+async def test_an_answer_to_an_earlier_life_confirms_no_read():
+    async with Cluster() as cluster:
+        leader = await cluster.leader()
+        other = next(node for node in cluster.nodes.values() if node is not leader)
+        heard, step = [], other.step
+        other.step = lambda data: (heard.append(data), step(data))
+        await other.read_index()
+        await other.close()
+        kinds = {raft.Message.decode(data).kind: data for data in heard}
+        late = kinds[raft.MessageKind.READ_INDEX_RESPONSE]
+
+        again = cluster.nodes[other.id] = cluster.make(other.id)
+        cluster.network.isolate(other.id)
+        async with again:
+            again.step(kinds[raft.MessageKind.HEARTBEAT])
+            read = asyncio.ensure_future(again.read_index())
+            for _ in range(5):
+                await asyncio.sleep(0)
+                again.step(late)
+            await asyncio.sleep(0.1)
+            assert not read.done()
+            cluster.network.isolate()
+            assert await read >= 1
+
+
+@run
 async def test_elsewhere_a_proposal_names_the_leader():
     async with Cluster() as cluster:
         leader = await cluster.leader()

@@ -156,7 +156,8 @@ impl Member {
     // ANCHOR_END: receive
 
     // ANCHOR: read
-    /// Asks for an index at which a read is linearizable. The context names the question.
+    /// Asks for an index at which a read is linearizable. The context names the question: a node
+    /// that is restarted must not use one again. This one never is.
     fn ask(&mut self) -> Result<Bytes, Error> {
         self.read_count += 1;
         let context = Bytes::from(format!("{}-{}", self.node.id(), self.read_count));

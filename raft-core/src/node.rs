@@ -281,7 +281,8 @@ impl<S: Storage> Node<S> {
 
     /// Asks for an index at which a read is linearizable. The answer comes as a
     /// [`ReadState`](crate::ReadState) with the same context, or not at all if leadership changes:
-    /// ask again then, with another context.
+    /// ask again then, with another context. No context is used twice, not even after a restart:
+    /// an old answer may be on its way yet.
     ///
     /// # Errors
     /// [`DropReason::NoLeader`], [`DropReason::TooManyReads`], [`Misuse::TooLarge`].

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(
     0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "demo")
@@ -471,6 +472,39 @@ class Patience(unittest.TestCase):
         again = new.ask("PUT", "/key", b"first", headers)
         self.assertEqual(again.headers["Raft-Index"], first.headers["Raft-Index"])
         self.assertEqual(new.ask("GET", "/key").body, b"49")
+
+    def test_an_answer_to_an_earlier_life_of_the_node_confirms_no_read(self):
+        """It may be long on its way. Nobody but this test speaks for the leader meanwhile."""
+        self.assertEqual(self.leader.ask("PUT", "/key", b"x").status, 204)
+        node = self.others[0]
+        wait_until(lambda: node.status()["applied"] >= 4, 10, "the write to arrive")
+        status = node.status()
+        for other in self.cluster.nodes.values():
+            if other is not node:
+                other.kill(signal.SIGSTOP)
+
+        def say(kind, rest=b""):
+            head = [0x08, kind, 0x10, node.id, 0x18, self.leader.id, 0x20, status["term"]]
+            headers = {"Raft-Cluster": "kv", "Raft-From": str(self.leader.id)}
+            headers |= {"Raft-To": str(node.id), "Raft-Url": self.leader.peer_url}
+            client = Client(node.peer_port, keep_alive=False)
+            answer = client.request("POST", "/raft", frame(bytes(head) + rest), headers)
+            self.assertEqual(answer.status, 204, answer.reason)
+
+        def question(name):  # a read's confirmation: index{commit}, entries[{data}]
+            entry = b"\x22" + bytes([len(name)]) + name
+            return b"\x30" + bytes([status["commit"]]) + b"\x3a" + bytes([len(entry)]) + entry
+
+        early = [b"\0" * 7 + b"\1", b"\x7f" + b"\xff" * 7]
+        early += [struct.pack(">Q", node.id) + name for name in early]
+        with ThreadPoolExecutor(1) as clients:
+            read = clients.submit(node.ask, "GET", "/key")
+            while not read.done():
+                say(8)  # a heartbeat
+                for name in early:
+                    say(16, question(name))
+                time.sleep(0.05)
+        self.assertEqual(read.result().status, 503)
 
     def test_leadership_is_handed_over_when_a_follower_is_asked(self):
         to = self.others[0]
