@@ -111,6 +111,7 @@ impl<S: Storage> Raft<S> {
         let core = &mut self.core;
         let (own, last) = (core.id(), core.log.last());
         let voters: SmallVec<[NodeId; 8]> = core.membership.voters_of_both().collect();
+        core.outbox.reserve(voters.len().saturating_sub(1));
         for to in voters {
             let is_pre_vote = campaign == Campaign::PreVote;
             if to == own {

@@ -490,7 +490,8 @@ impl<S: Storage> Node<S> {
     fn take_effect(&mut self) -> Result<(), Error> {
         let Outstanding { own, term, written, snapshot, applied, .. } = &mut self.outstanding;
         if !own.is_empty() {
-            own.drain(..).try_for_each(|message| self.raft.step_own(message))?;
+            // Its room is not kept: mostly these are votes, which are rare.
+            std::mem::take(own).into_iter().try_for_each(|message| self.raft.step_own(message))?;
         }
         self.raft.on_written(*term, *written, snapshot.take().map(|snapshot| snapshot.index()));
         if applied.last != Index::ZERO {

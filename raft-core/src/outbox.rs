@@ -57,7 +57,7 @@ impl Outbox {
         Self { messages: Vec::with_capacity(1), departures: 0, own: Vec::new() }
     }
 
-    /// A leader has something for each of these many others.
+    /// Who campaigns, and then leads, has something for each of so many others.
     pub(crate) fn reserve(&mut self, others: usize) {
         self.messages.reserve_exact(others);
     }
@@ -123,6 +123,7 @@ impl Outbox {
         settings: &Settings,
     ) {
         let mut first_late = None;
+        now.reserve_exact(self.messages.len());
         for message in self.messages.drain(..) {
             let departure = Departure::of(&message, settings);
             if departure == Departure::AfterSync {
@@ -136,6 +137,7 @@ impl Outbox {
         }
         if let Some(first) = first_late {
             // What was said after the request waits too: the order stays what it was.
+            after_sync.reserve_exact(now.len());
             after_sync.splice(..0, now.drain(first..));
         }
     }

@@ -14,7 +14,6 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::config::{ReadOnly, Settings};
 use crate::core::Core;
@@ -52,7 +51,7 @@ pub(crate) struct ReadQueue {
     waiting: VecDeque<WaitingRead>,
     /// How many reads were confirmed in this leadership.
     confirmed: u64,
-    echoes: SmallVec<[Echo; 2]>,
+    echoes: Vec<Echo>,
     /// This leadership's ticks, where leases are kept. They start so high that a member that has
     /// echoed nothing, which counts as zero, is out of any lease.
     clock: Option<u64>,
@@ -71,7 +70,7 @@ impl ReadQueue {
         Self {
             waiting: VecDeque::new(),
             confirmed: 0,
-            echoes: SmallVec::new(),
+            echoes: Vec::new(),
             clock: settings.keeps_leases().then_some(start),
             lease_is_over: false,
             waits_for_ready: false,

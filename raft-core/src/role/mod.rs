@@ -92,7 +92,6 @@ impl<S: Storage> Raft<S> {
         core.emit(|| Event::BecameLeader { term });
         let leader = Leader::new(core);
         core.log.expect_own();
-        core.outbox.reserve(leader.members.len().saturating_sub(1));
         self.role = Role::Leader(Box::new(leader));
         let index = core.log.append_own(term, EntryKind::Normal, bytes::Bytes::new());
         core.acknowledge_own(index);
