@@ -34,8 +34,8 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
         let Message { to, from, term, body } = message;
         let core = &mut self.core;
-        // Nearly all that happens in a group is an append of the present term to a follower, and
-        // its answer. These two take their checks in one go: the very ones of `step_any`.
+        // Nearly all that happens in a group is an append or a heartbeat of the present term to a
+        // follower, and its answer. These take their checks in one go: the very ones of `step_any`.
         let is_of_now = to == core.id() && from != to && term == core.term && term != Term::ZERO;
         match (&mut self.role, body) {
             (Role::Follower, Body::Append(append)) if is_of_now => {
@@ -50,6 +50,19 @@ impl<S: Storage> Raft<S> {
                 }
                 check_acknowledged(core, response)?;
                 Ok(leader.on_append_response(core, from, response)?)
+            }
+            (Role::Follower, Body::Heartbeat(heartbeat)) if is_of_now => {
+                check_limit(heartbeat.commit)?;
+                core.hear_leader(from);
+                core.on_heartbeat(from, heartbeat)
+            }
+            (Role::Leader(leader), Body::HeartbeatResponse { context }) if is_of_now => {
+                if !core.membership.contains(from) {
+                    return Err(Refusal::NotAMember(from).into());
+                }
+                leader.reads.check_context(&context)?;
+                leader.on_heartbeat_response(core, from, &context);
+                Ok(())
             }
             (_, body) => self.step_any(Message { to, from, term, body }),
         }
