@@ -139,8 +139,10 @@ fn every_function_says_who_owns_what_it_hands_out() {
 }
 
 /// What cannot be called from C, and why.
-const NOT_IN_C: [(&str, &str); 9] = [
+const NOT_IN_C: [(&str, &str); 11] = [
     ("node::fault_with", "for the boundary itself"),
+    ("node::give_back", "a Ready in C belongs to its node"),
+    ("node::lend", "a Ready in C belongs to its node"),
     ("node::storage", "the program has the storage"),
     ("node::storage_mut", "the program has the storage"),
     ("node::randomized_election_timeout", "hidden: for judges"),
