@@ -8,7 +8,7 @@
  *   membership.c  changes of members, as they are applied
  *   store.c       the SQLite file; store_kv.c: the applied state in it
  *   store_whole.c whether the file is damaged
- *   peers.c       messages to other nodes
+ *   peers.c       messages to other nodes; streams.c: without asking each time
  *   raft_in.c     messages from them
  *   http.c        the clients' API
  *   requests.c    the clients' requests that wait for an answer
@@ -169,7 +169,14 @@ void peers_tick(struct peers *p);
 void peers_introduce(const struct kv *kv, struct evhttp_request *request, uint64_t to,
 	const char *url);
 uint64_t peers_snapshots_sent(const struct peers *p);
+/* Hears from an answer that this node was removed. */
+void peers_heed(struct kv *kv, struct evhttp_request *answer, const char *url);
+/* Answers this peer's request with all that is for it from now on. False: there is no such peer. */
+bool peers_stream(struct peers *p, uint64_t to, struct evhttp_request *http);
 
 void raft_on_request(struct evhttp_request *http, void *kv);
+/* Takes whole frames that came on a stream. False: they are malformed, or the sender may not speak.
+ */
+bool raft_on_frames(struct kv *kv, uint64_t from, struct view frames);
 
 #endif

@@ -1,9 +1,10 @@
 /* peers.c: messages to the other nodes.
  *
- * Each peer has two kept-alive connections: one for messages, one for snapshots, so that a
- * heartbeat need not wait behind a snapshot. A connection carries one request at a time; what comes
- * meanwhile waits and then leaves together in the next request. So a slow peer gets larger batches,
- * and nothing else here needs tuning. */
+ * A member that listens gets them on a stream. To the others they are posted: each peer has two
+ * kept-alive connections: one for messages, one for snapshots, so that a heartbeat need not wait
+ * behind a snapshot. A connection carries one request at a time; what comes meanwhile waits and
+ * then leaves together in the next request. So a slow peer gets larger batches, and nothing else
+ * here needs tuning. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "node.h"
+#include "streams.h"
 
 #define BATCH_BYTES (1 << 20)
 #define SNAPSHOT_TIMEOUT_MS 60000
@@ -40,6 +42,8 @@ struct peer {
 	char *url;
 	struct channel messages;
 	struct channel snapshots;
+	struct speaker *speaker;   /* where it listens to this node; NULL: it does not */
+	struct listener *listener; /* where this node listens to it; NULL: it is no member */
 	bool reachable;
 	unsigned retire_in; /* ticks until a removed member is forgotten; 0: it is not removed */
 };
@@ -124,6 +128,13 @@ static bool answered_by_our_cluster(struct evhttp_request *answer, const struct 
 	return cluster && strcmp(cluster, kv->options.cluster_id) == 0;
 }
 
+/* Hears from an answer that this node was removed. */
+void peers_heed(struct kv *kv, struct evhttp_request *answer, const char *url)
+{
+	if (evhttp_request_get_response_code(answer) == 410 && answered_by_our_cluster(answer, kv))
+		node_leave(kv->node, url);
+}
+
 static void on_answer(struct evhttp_request *answer, void *arg)
 {
 	struct channel *c = arg;
@@ -150,8 +161,8 @@ static void on_answer(struct evhttp_request *answer, void *arg)
 		}
 		note_reachable(p, false, why);
 		report_lost(c);
-		if (code == 410 && answered_by_our_cluster(answer, kv))
-			node_leave(kv->node, p->url);
+		if (answer)
+			peers_heed(kv, answer, p->url);
 	}
 	channel_flush(c);
 }
@@ -179,6 +190,15 @@ void peers_introduce(const struct kv *kv, struct evhttp_request *request, uint64
 		evhttp_add_header(headers, "Raft-Secret", kv->options.secret);
 }
 
+static void on_speaker_broken(void *arg)
+{
+	struct peer *p = arg;
+	speaker_free(p->speaker);
+	p->speaker = NULL;
+	if (!p->peers->kv->stopping)
+		report_lost(&p->messages);
+}
+
 /* Moves messages from the queue into the body, each behind its length: all that fit into a batch,
  * but at least one. */
 static void fill_body(struct channel *c, struct evbuffer *body)
@@ -195,11 +215,30 @@ static void fill_body(struct channel *c, struct evbuffer *body)
 		evbuffer_get_length(body) + TAILQ_FIRST(&c->queue)->len <= limit);
 }
 
+/* Who takes it too slowly loses the stream, and with it all that waits. */
+static void say(struct channel *c)
+{
+	struct peer *p = c->peer;
+	struct evbuffer *frames = evbuffer_new();
+	while (frames && !TAILQ_EMPTY(&c->queue))
+		fill_body(c, frames);
+	if (frames)
+		speaker_say(p->speaker, frames);
+	if (!frames || speaker_waiting(p->speaker) > p->peers->kv->options.peer_queue)
+		on_speaker_broken(p);
+	if (frames)
+		evbuffer_free(frames);
+}
+
 static void channel_flush(struct channel *c)
 {
 	struct kv *kv = c->peer->peers->kv;
 	if (c->busy || TAILQ_EMPTY(&c->queue) || kv->stopping)
 		return;
+	if (c->peer->speaker && !c->carries_snapshots) {
+		say(c);
+		return;
+	}
 	struct evhttp_request *request = c->connection ? evhttp_request_new(on_answer, c) : NULL;
 	if (!request) {
 		report_lost(c);
@@ -234,6 +273,8 @@ static void forget(struct peers *p, struct peer *peer)
 	TAILQ_REMOVE(&p->list, peer, link);
 	channel_close(&peer->messages);
 	channel_close(&peer->snapshots);
+	speaker_free(peer->speaker);
+	listener_free(peer->listener);
 	free(peer->url);
 	free(peer);
 }
@@ -272,9 +313,12 @@ void peers_follow(struct peers *p, const struct members *members)
 		if (row->id == p->kv->options.id)
 			continue;
 		if (row->removed) {
-			/* It still has to hear that it was removed. */
-			if (peer && peer->retire_in == 0)
+			/* It still has to hear that it was removed: when it asks. */
+			if (peer && peer->retire_in == 0) {
 				peer->retire_in = RETIRE_TICKS;
+				listener_free(peer->listener);
+				peer->listener = NULL;
+			}
 			continue;
 		}
 		if (peer && *row->url && strcmp(peer->url, row->url) != 0) {
@@ -282,7 +326,9 @@ void peers_follow(struct peers *p, const struct members *members)
 			peer = NULL;
 		}
 		if (!peer && *row->url)
-			add(p, row->id, row->url);
+			peer = add(p, row->id, row->url);
+		if (peer && !peer->listener)
+			peer->listener = listener_new(p->kv, peer->id, peer->url);
 	}
 }
 
@@ -290,9 +336,25 @@ void peers_tick(struct peers *p)
 {
 	for (struct peer *peer = TAILQ_FIRST(&p->list), *next; peer; peer = next) {
 		next = TAILQ_NEXT(peer, link);
+		if (peer->listener)
+			listener_tick(peer->listener);
+		/* An empty frame says nothing, but silence would say that the stream is broken. */
+		if (peer->speaker)
+			peers_send(p, peer->id, false, (struct view){ 0 });
 		if (peer->retire_in > 0 && --peer->retire_in == 0)
 			forget(p, peer);
 	}
+	peers_flush(p);
+}
+
+bool peers_stream(struct peers *p, uint64_t to, struct evhttp_request *http)
+{
+	struct peer *peer = find(p, to);
+	if (!peer)
+		return false;
+	speaker_free(peer->speaker); /* who asks again does not hear the last one */
+	peer->speaker = speaker_new(http, on_speaker_broken, peer);
+	return true;
 }
 
 void peers_send(struct peers *p, uint64_t to, bool is_snapshot, struct view bytes)
@@ -307,7 +369,8 @@ void peers_send(struct peers *p, uint64_t to, bool is_snapshot, struct view byte
 	struct channel *c = is_snapshot ? &peer->snapshots : &peer->messages;
 	struct message *m = xmalloc(sizeof *m + bytes.len);
 	m->len = bytes.len;
-	memcpy(m->bytes, bytes.data, bytes.len);
+	if (bytes.len)
+		memcpy(m->bytes, bytes.data, bytes.len);
 	TAILQ_INSERT_TAIL(&c->queue, m, link);
 	c->queued_bytes += m->len;
 	bool dropped = false;

@@ -1,7 +1,10 @@
-/* raft_in.c: POST /raft, messages from the other nodes, and GET /status, which they ask for.
+/* raft_in.c: POST /raft, messages from the other nodes, and what they ask for: GET /stream and GET
+ * /status.
  * Whatever comes here was sent by a stranger until it is shown not to be: the headers are checked
  * first, then the frames, and the library checks the messages themselves. */
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,19 +105,34 @@ static bool snapshot_is_whole(struct view bytes)
 	return whole;
 }
 
-static bool admit_message(const struct sender *sender, struct evhttp_request *http,
-	struct view bytes)
+/* What is said in answer to a request that was not taken. */
+struct refusal {
+	int code;
+	char why[200];
+};
+
+static bool refuse(struct refusal *refusal, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static bool refuse(struct refusal *refusal, int code, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	refusal->code = code;
+	vsnprintf(refusal->why, sizeof refusal->why, format, args);
+	va_end(args);
+	return false;
+}
+
+static bool admit_message(const struct sender *sender, struct view bytes, struct refusal *refusal)
 {
 	raftcore_message_kind kind;
 	if (raftcore_message_kind_of(bytes.data, bytes.len, &kind, NULL) != RAFTCORE_OK)
-		http_reply_text(http, 400, "%s", raftcore_last_error());
-	else if (!sender->is_member && !speaks_as_leader_or_candidate(kind))
-		http_reply_text(http, 403, "node %" PRIu64 " is not a member", sender->id);
-	else if (kind == RAFTCORE_MESSAGE_SNAPSHOT && !snapshot_is_whole(bytes))
-		http_reply_text(http, 400, "the data of the snapshot does not decode");
-	else
-		return true;
-	return false;
+		return refuse(refusal, 400, "%s", raftcore_last_error());
+	if (!sender->is_member && !speaks_as_leader_or_candidate(kind))
+		return refuse(refusal, 403, "node %" PRIu64 " is not a member", sender->id);
+	if (kind == RAFTCORE_MESSAGE_SNAPSHOT && !snapshot_is_whole(bytes))
+		return refuse(refusal, 400, "the data of the snapshot does not decode");
+	return true;
 }
 
 static void add_frame(struct frames *f, struct view bytes)
@@ -130,78 +148,120 @@ static void add_frame(struct frames *f, struct view bytes)
 	f->items[f->count++] = (raftcore_slice){ bytes.data, bytes.len };
 }
 
-/* Takes the body apart and looks at every message before the first is handed over. */
-static bool collect(struct evhttp_request *http, const struct sender *sender, struct view body,
-	struct frames *frames)
+/* Takes frames apart and looks at every message before the first is handed over. */
+static bool collect(const struct sender *sender, struct view body, struct frames *frames,
+	struct refusal *refusal)
 {
 	struct reader r = reader_of(body);
 	while (r.at < r.end) {
 		struct view bytes = take_bytes(&r, take_u32(&r));
-		if (r.bad) {
-			http_reply_text(http, 400, "the body ends within frame %zu", frames->count + 1);
-			return false;
-		}
-		if (!admit_message(sender, http, bytes))
+		if (r.bad)
+			return refuse(refusal, 400, "the body ends within frame %zu", frames->count + 1);
+		if (bytes.len == 0)
+			continue; /* says nothing */
+		if (!admit_message(sender, bytes, refusal))
 			return false;
 		add_frame(frames, bytes);
 	}
 	return true;
 }
 
-static void hand_over(struct kv *kv, struct evhttp_request *http, const struct sender *sender,
-	const struct frames *frames)
+static bool hand_over(struct kv *kv, const struct sender *sender, const struct frames *frames,
+	struct refusal *refusal)
 {
 	if (!sender->is_member)
 		peers_learn(kv->peers, sender->id, sender->url);
 	raftcore_status status = raftcore_node_step_many(kv->node->raft, frames->items, frames->count,
 		NULL, NULL);
+	/* A proposal that nobody leads is just lost. */
 	if (status == RAFTCORE_OK || status / 100 == RAFTCORE_ERR_DROPPED / 100)
-		evhttp_send_reply(http, 204, NULL, NULL); /* a proposal that nobody leads is just lost */
-	else
-		http_reply_text(http, 400, "%s", raftcore_last_error());
+		return true;
+	return refuse(refusal, 400, "%s", raftcore_last_error());
 }
 
-static void on_status(struct kv *kv, struct evhttp_request *http)
+static void on_messages(struct kv *kv, struct evhttp_request *http)
 {
-	struct sender sender;
-	if (evhttp_request_get_command(http) != EVHTTP_REQ_GET) {
-		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", "GET");
-		http_reply_text(http, 405, "the status can only be read");
-	} else if (admit(kv, http, &sender)) {
-		status_reply(kv, http);
-	}
-}
-
-void raft_on_request(struct evhttp_request *http, void *arg)
-{
-	struct kv *kv = arg;
 	struct evbuffer *body = evhttp_request_get_input_buffer(http);
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
-	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
-	size_t len = evbuffer_get_length(body);
+	struct view bytes = { evbuffer_pullup(body, -1), evbuffer_get_length(body) };
 	struct sender sender;
 	struct frames frames = { 0 };
-
-	evhttp_add_header(evhttp_request_get_output_headers(http), "Raft-Cluster",
-		kv->options.cluster_id);
-	if (kv->options.secret && !bears_secret(kv->options.secret, header(http, "Raft-Secret"))) {
-		http_reply_text(http, 403, "the cluster's secret is missing or wrong");
-	} else if (path && strcmp(path, "/status") == 0) {
-		on_status(kv, http);
-	} else if (!path || strcmp(path, "/raft") != 0) {
-		http_reply_text(http, 404,
-			"only /raft and /status are here; clients are served at another address");
-	} else if (evhttp_request_get_command(http) != EVHTTP_REQ_POST) {
-		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", "POST");
-		http_reply_text(http, 405, "messages are sent by POST");
-	} else if (len == 0) {
+	struct refusal refusal;
+	if (bytes.len == 0) {
 		http_reply_text(http, 411, "messages are needed in the body");
 	} else if (admit(kv, http, &sender)) {
 		const char *trouble = node_trouble(kv->node);
 		if (trouble)
 			http_reply_not_now(kv, http, NULL, trouble);
-		else if (collect(http, &sender, (struct view){ evbuffer_pullup(body, -1), len }, &frames))
-			hand_over(kv, http, &sender, &frames);
+		else if (collect(&sender, bytes, &frames, &refusal) &&
+			hand_over(kv, &sender, &frames, &refusal))
+			evhttp_send_reply(http, 204, NULL, NULL);
+		else
+			http_reply_text(http, refusal.code, "%s", refusal.why);
 		free(frames.items);
+	}
+}
+
+/* On a stream nobody is answered: what cannot be taken now is lost, and Raft repeats it. */
+bool raft_on_frames(struct kv *kv, uint64_t from, struct view bytes)
+{
+	const struct member_row *row = members_find(&kv->node->members, from);
+	struct sender sender = { .id = from, .is_member = true };
+	struct frames frames = { 0 };
+	struct refusal refusal;
+	bool ok = row && !row->removed && collect(&sender, bytes, &frames, &refusal);
+	if (ok && frames.count > 0 && !node_trouble(kv->node))
+		hand_over(kv, &sender, &frames, &refusal);
+	free(frames.items);
+	return ok;
+}
+
+static void on_stream(struct kv *kv, struct evhttp_request *http)
+{
+	struct sender sender;
+	if (!admit(kv, http, &sender))
+		return;
+	if (!sender.is_member || !peers_stream(kv->peers, sender.id, http))
+		http_reply_text(http, 403, "node %" PRIu64 " is not a member", sender.id);
+}
+
+static void on_status(struct kv *kv, struct evhttp_request *http)
+{
+	struct sender sender;
+	if (admit(kv, http, &sender))
+		status_reply(kv, http);
+}
+
+static const struct door {
+	const char *path;
+	enum evhttp_cmd_type method;
+	const char *allowed;
+	void (*open)(struct kv *, struct evhttp_request *);
+} doors[] = {
+	{ "/raft", EVHTTP_REQ_POST, "POST", on_messages },
+	{ "/stream", EVHTTP_REQ_GET, "GET", on_stream },
+	{ "/status", EVHTTP_REQ_GET, "GET", on_status },
+};
+
+void raft_on_request(struct evhttp_request *http, void *arg)
+{
+	struct kv *kv = arg;
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	const struct door *door = doors, *end = doors + sizeof doors / sizeof *doors;
+	while (door < end && (!path || strcmp(path, door->path) != 0))
+		door++;
+
+	evhttp_add_header(evhttp_request_get_output_headers(http), "Raft-Cluster",
+		kv->options.cluster_id);
+	if (kv->options.secret && !bears_secret(kv->options.secret, header(http, "Raft-Secret"))) {
+		http_reply_text(http, 403, "the cluster's secret is missing or wrong");
+	} else if (door == end) {
+		http_reply_text(http, 404,
+			"only /raft, /stream and /status are here; clients are served at another address");
+	} else if (evhttp_request_get_command(http) != door->method) {
+		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", door->allowed);
+		http_reply_text(http, 405, "%s is asked for by %s", door->path, door->allowed);
+	} else {
+		door->open(kv, http);
 	}
 }

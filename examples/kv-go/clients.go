@@ -110,25 +110,21 @@ func (n *node) serveGet(w http.ResponseWriter, r *http.Request, key string) {
 		fail(w, http.StatusBadRequest, "the query is not understood")
 		return
 	}
+	var a answer
 	if !isStale {
-		a := n.ask(func(request *request) { n.askRead(request) })
-		if a.status != http.StatusOK {
-			n.reply(w, a)
-			return
-		}
+		a = n.ask(func(request *request) {
+			request.key = key
+			n.awaitRead(request)
+		})
+	} else if !n.now(func() { a = n.read(key) }) {
+		a = answer{status: 503, reason: "the node stops"}
 	}
-	var value []byte
-	var found bool
-	switch {
-	case !n.now(func() { value, found = n.state.keys[key] }):
-		fail(w, http.StatusServiceUnavailable, "the node stops")
-		return
-	case !found:
-		fail(w, http.StatusNotFound, "no such key")
+	if a.status != http.StatusOK {
+		n.reply(w, a)
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	_, _ = w.Write(value)
+	_, _ = w.Write(a.value)
 }
 
 // now runs a function in the node's goroutine, and waits for it.
@@ -150,13 +146,12 @@ func (n *node) ask(start func(*request)) answer {
 	r := &request{deadline: time.Now().Add(n.options.timeout), done: make(chan answer, 1)}
 	stopping := answer{status: 503, reason: "outcome unknown: the node stops", outcome: "unknown"}
 	asked := n.do(func() {
-		status := n.raw.BasicStatus()
 		switch {
 		case n.stuck != nil:
 			r.done <- answer{status: 503, reason: n.storageError.Error(), outcome: "refused"}
 		case len(n.waiting)+len(n.reads) >= n.options.maxPending:
 			r.done <- answer{status: 503, reason: "too many requests", outcome: "refused"}
-		case status.GetCommit() > n.state.index+n.options.maxGap:
+		case n.raw.BasicStatus().GetCommit() > n.state.index+n.options.maxGap:
 			r.done <- answer{status: 503, outcome: "refused",
 				reason: "too many entries are committed and not applied yet"}
 		default:
@@ -188,7 +183,7 @@ func (n *node) serveWrite(w http.ResponseWriter, r *http.Request, entry *write) 
 		n.wait(request)
 		entry.origin, entry.serial = n.options.id, request.serial
 		request.data, request.repeatable = entry.encode(), entry.request != ""
-		n.propose()
+		n.proposeOne(request)
 	}))
 }
 
@@ -238,7 +233,7 @@ func (n *node) serveMember(w http.ResponseWriter, r *http.Request, text string) 
 		n.wait(request)
 		cc.Context = (&change{n.options.id, request.serial, address}).encode()
 		request.change = cc
-		n.propose()
+		n.proposeOne(request)
 	}))
 }
 

@@ -30,12 +30,11 @@ type node struct {
 	stopped chan struct{}
 	started time.Time
 
-	serial        uint64
 	leader        uint64
+	isLeader      bool
 	term          uint64
+	appliedTerm   uint64
 	elections     []election
-	waiting       map[uint64]*request
-	reads         map[uint64]*request
 	snapshotIndex uint64
 	cutIndex      uint64
 	made          uint64
@@ -43,6 +42,19 @@ type node struct {
 	installedAt   uint64
 	removed       bool
 	failure       error
+
+	// Writes and changes that wait, by their serials, and whether some of them are still to be
+	// proposed in this term.
+	serial  uint64
+	waiting map[uint64]*request
+	overdue bool
+	// Reads that wait, oldest first. Each is covered by a question to the leader; questions are
+	// numbered by the next one, and asked is the last one that was asked.
+	reads    []*request
+	question uint64
+	asked    uint64
+	asking   bool
+	askedAgo int
 
 	// The Ready that a full disk does not take, and how often it did not; the last error, or nil.
 	stuck         *stuck
@@ -60,8 +72,9 @@ func openNode(o *options) (*node, error) {
 	n := &node{
 		options: o, memory: raft.NewMemoryStorage(), state: newState(), conf: &raftpb.ConfState{},
 		calls: make(chan func(), 256), stopped: make(chan struct{}), started: time.Now(),
-		serial:    rand.Uint64(),
-		elections: []election{}, waiting: map[uint64]*request{}, reads: map[uint64]*request{},
+		elections: []election{}, waiting: map[uint64]*request{},
+		// Numbers that no earlier life of this node has used. Questions must not wrap.
+		serial: rand.Uint64(), question: rand.Uint64() >> 2,
 	}
 	d, snapshot, isUsed, err := openDisk(o, n.memory)
 	if err != nil {
@@ -126,6 +139,7 @@ func (n *node) run(ctx context.Context) error {
 	defer n.disk.close()
 	ticker := time.NewTicker(n.options.tick)
 	defer ticker.Stop()
+	n.peers.follow()
 	for n.failure == nil {
 		for n.stuck == nil && n.raw.HasReady() && n.failure == nil {
 			n.failure = n.handle(n.raw.Ready())
@@ -147,6 +161,7 @@ func (n *node) run(ctx context.Context) error {
 			}
 		case <-ticker.C:
 			n.raw.Tick()
+			n.peers.tick()
 			n.expire(time.Now())
 			if n.stuck != nil {
 				n.failure = n.write(n.stuck.rd, n.stuck.isSent)
@@ -160,17 +175,20 @@ func (n *node) run(ctx context.Context) error {
 
 // handle does what a Ready says. A leader's messages may leave before its own write; nobody else's.
 func (n *node) handle(rd raft.Ready) error {
+	if !raft.IsEmptyHardState(rd.HardState) {
+		n.term = rd.HardState.GetTerm()
+	}
 	if rd.SoftState != nil {
-		n.leader = rd.SoftState.Lead
+		n.leader, n.isLeader = rd.SoftState.Lead, rd.SoftState.RaftState == raft.StateLeader
 		if n.leader != raft.None {
-			n.noteElection(n.raw.BasicStatus().GetTerm())
+			n.noteElection(n.term)
+			n.overdue = true
 		}
 	}
-	isLeader := n.raw.BasicStatus().RaftState == raft.StateLeader
-	if isLeader {
+	if n.isLeader {
 		n.peers.send(rd.Messages)
 	}
-	return n.write(rd, isLeader)
+	return n.write(rd, n.isLeader)
 }
 
 // write stores a Ready and goes on with it, or keeps it until there is room on the disk.
@@ -215,7 +233,6 @@ func (n *node) finishReady(rd raft.Ready, isSent bool) error {
 	err := n.memory.Append(rd.Entries)
 	if !raft.IsEmptyHardState(rd.HardState) {
 		err = errors.Join(err, n.memory.SetHardState(rd.HardState))
-		n.term = rd.HardState.GetTerm()
 	}
 	if err != nil {
 		return err
@@ -227,12 +244,15 @@ func (n *node) finishReady(rd raft.Ready, isSent bool) error {
 	for _, e := range rd.CommittedEntries {
 		changed = n.apply(e) || changed
 	}
+	if changed {
+		n.peers.follow()
+	}
 	for _, read := range rd.ReadStates {
-		n.confirmRead(read)
+		n.confirmReads(read)
 	}
 	n.answerReads()
 	n.raw.Advance(rd)
-	if n.leader != raft.None {
+	if n.overdue && n.leader != raft.None {
 		n.propose()
 	}
 	return n.maybeSnapshot(changed)
@@ -270,7 +290,10 @@ func (n *node) apply(e *raftpb.Entry) bool {
 		}
 	}
 	n.state.index = e.GetIndex()
-	n.forgetLost(e.GetTerm())
+	if e.GetTerm() > n.appliedTerm {
+		n.appliedTerm = e.GetTerm()
+		n.forgetLost(n.appliedTerm)
+	}
 	return isChange
 }
 
@@ -363,20 +386,23 @@ type request struct {
 	proposed uint64
 	// Of a change of members.
 	change *raftpb.ConfChange
-	// Of a read: its index, once it is known, and when it was asked for.
-	index uint64
-	asked time.Time
+	// Of a read: its key, the question that covers it, and its index, once that is known.
+	key         string
+	question    uint64
+	isConfirmed bool
+	index       uint64
 }
 
 // answer is what a client gets.
 type answer struct {
 	status  int
 	index   uint64
+	value   []byte
 	reason  string
 	outcome string
 }
 
-// wait has a request wait, and asks for what it needs.
+// wait has a write or a change wait for its entry, once it has been given one.
 func (n *node) wait(r *request) {
 	n.serial++
 	r.serial = n.serial
@@ -386,27 +412,29 @@ func (n *node) wait(r *request) {
 // propose proposes what waits and is not proposed in this term. What went to an earlier leader may
 // be lost; only what carries a request id can be repeated.
 func (n *node) propose() {
+	n.overdue = false
 	term := n.raw.BasicStatus().GetTerm()
 	for _, serial := range slices.Sorted(maps.Keys(n.waiting)) {
 		r := n.waiting[serial]
 		if r.proposed == 0 || r.repeatable && r.proposed < term {
-			n.proposeOne(r, term)
+			n.proposeOne(r)
 		}
 	}
 }
 
-func (n *node) proposeOne(r *request, term uint64) {
+func (n *node) proposeOne(r *request) {
+	var outcome raft.ConfChangeOutcome
+	var err error
 	if r.change == nil {
-		if n.raw.Propose(r.data) == nil {
-			r.proposed = term
-		}
-		return
+		err = n.raw.Propose(r.data)
+	} else {
+		outcome, err = n.raw.ProposeConfChangeOutcome(r.change)
 	}
-	outcome, err := n.raw.ProposeConfChangeOutcome(r.change)
 	if err != nil {
+		n.overdue = true
 		return
 	}
-	r.proposed = term
+	r.proposed = n.raw.BasicStatus().GetTerm()
 	if outcome.Replaced {
 		n.finish(r.serial, answer{status: 409, reason: "another change is under way"})
 	}
@@ -443,42 +471,71 @@ func (n *node) expire(now time.Time) {
 		}
 		n.finish(serial, a)
 	}
-	for serial, r := range n.reads {
-		switch {
-		case !now.Before(r.deadline):
-			delete(n.reads, serial)
-			r.done <- answer{status: 503, reason: "the read was not confirmed in time"}
-		case r.index == 0 && now.Sub(r.asked) > 5*n.options.tick:
-			n.askRead(r)
-		}
+	for len(n.reads) > 0 && !now.Before(n.reads[0].deadline) {
+		n.reads[0].done <- answer{status: 503, reason: "the read was not confirmed in time"}
+		n.reads = n.reads[1:]
+	}
+	if n.askedAgo++; n.asking && n.askedAgo >= askAgainTicks {
+		n.asking = false
+		n.askIfNeeded()
 	}
 }
 
-// askRead asks for a read index, under a new number: an old answer would not be linearizable.
-func (n *node) askRead(r *request) {
-	delete(n.reads, r.serial)
-	n.serial++
-	r.serial, r.asked = n.serial, time.Now()
-	n.reads[r.serial] = r
-	context := binary.BigEndian.AppendUint64(nil, n.options.id)
-	n.raw.ReadIndex(binary.BigEndian.AppendUint64(context, r.serial))
+// A question may get lost with a leader, so the next one is asked after so many ticks; its answer
+// serves all that came before.
+const askAgainTicks = 3
+
+// awaitRead has a read wait for two things: a leader's word on which index it must have seen, and
+// that this index is applied. Reads that come while the leader is being asked share the next
+// question, so that a thousand readers cost one round of heartbeats, not a thousand.
+func (n *node) awaitRead(r *request) {
+	r.question = n.question
+	n.reads = append(n.reads, r)
+	if !n.asking {
+		n.askIfNeeded()
+	}
 }
 
-func (n *node) confirmRead(read raft.ReadState) {
-	if len(read.RequestCtx) != 16 {
+func (n *node) askIfNeeded() {
+	if !slices.ContainsFunc(n.reads, func(r *request) bool { return !r.isConfirmed }) {
 		return
 	}
-	if r := n.reads[binary.BigEndian.Uint64(read.RequestCtx[8:])]; r != nil {
-		r.index = max(read.Index, 1)
+	n.asked, n.asking, n.askedAgo = n.question, true, 0
+	n.question++
+	n.raw.ReadIndex(binary.BigEndian.AppendUint64(nil, n.asked))
+}
+
+func (n *node) confirmReads(read raft.ReadState) {
+	if len(read.RequestCtx) != 8 {
+		return
+	}
+	question := binary.BigEndian.Uint64(read.RequestCtx)
+	if question > n.asked {
+		return // An earlier life of this node asked it, and its answer was on the way for long.
+	}
+	for _, r := range n.reads {
+		if !r.isConfirmed && r.question <= question {
+			r.isConfirmed, r.index = true, read.Index
+		}
+	}
+	if question == n.asked {
+		n.asking = false
+		n.askIfNeeded()
 	}
 }
 
 // answerReads answers the reads whose index is applied.
 func (n *node) answerReads() {
-	for serial, r := range n.reads {
-		if r.index != 0 && r.index <= max(n.state.index, 1) {
-			delete(n.reads, serial)
-			r.done <- answer{status: 200}
-		}
+	for len(n.reads) > 0 && n.reads[0].isConfirmed && n.reads[0].index <= n.state.index {
+		n.reads[0].done <- n.read(n.reads[0].key)
+		n.reads = n.reads[1:]
 	}
+}
+
+func (n *node) read(key string) answer {
+	value, found := n.state.keys[key]
+	if !found {
+		return answer{status: 404, reason: "no such key"}
+	}
+	return answer{status: 200, value: value}
 }

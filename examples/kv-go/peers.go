@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -32,7 +34,14 @@ type peers struct {
 	learned map[uint64]string
 	// Why a peer refused the last post.
 	refusals map[uint64]string
-	sending  sync.WaitGroup
+	// Where members listen to this node.
+	streams map[uint64]*stream
+
+	// The streams that this node listens to, and what it asks for them with: each has a connection
+	// of its own. They are the node's goroutine's.
+	listening map[uint64]listener
+	listens   *http.Client
+	sending   sync.WaitGroup
 }
 
 // queue is what waits for one peer, oldest first.
@@ -45,8 +54,10 @@ type queue struct {
 func newPeers(n *node, own string) *peers {
 	return &peers{
 		node: n, own: own, queues: map[uint64]*queue{}, learned: map[uint64]string{},
-		refusals: map[uint64]string{},
-		client:   &http.Client{Timeout: n.options.timeout + time.Second},
+		refusals: map[uint64]string{}, streams: map[uint64]*stream{},
+		listening: map[uint64]listener{},
+		client:    &http.Client{Timeout: n.options.timeout + time.Second},
+		listens:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 
@@ -93,7 +104,7 @@ func (p *peers) enqueue(address string, to uint64, frame []byte) {
 	}
 }
 
-// drainQueue posts what waits, all of it at once, until nothing does.
+// drainQueue delivers what waits, all of it at once, until nothing does.
 func (p *peers) drainQueue(address string, to uint64, q *queue) {
 	for {
 		p.mu.Lock()
@@ -104,8 +115,16 @@ func (p *peers) drainQueue(address string, to uint64, q *queue) {
 			p.mu.Unlock()
 			return
 		}
+		s := p.streams[to]
 		p.mu.Unlock()
-		if !p.post(address, to, bytes.Join(frames, nil)) {
+		body := bytes.Join(frames, nil)
+		var arrived bool
+		if s != nil {
+			arrived = s.say(body, silentTicks*p.node.options.tick)
+		} else {
+			arrived = p.post(address, to, body)
+		}
+		if !arrived {
 			p.node.do(func() { p.node.raw.ReportUnreachable(to) })
 		}
 	}
@@ -145,11 +164,16 @@ func (p *peers) post(address string, to uint64, frames []byte) bool {
 	reason, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
 	_ = response.Body.Close()
 	p.tell(to, strings.TrimSpace(string(reason)))
+	p.heed(response)
+	return response.StatusCode == http.StatusNoContent
+}
+
+// heed hears from an answer that this node was removed.
+func (p *peers) heed(response *http.Response) {
 	if response.StatusCode == http.StatusGone &&
 		response.Header.Get("Raft-Cluster") == p.node.options.clusterID {
 		p.node.do(func() { p.node.removed = true })
 	}
-	return response.StatusCode == http.StatusNoContent
 }
 
 // tell logs why a peer refused a post, once for each reason.
@@ -182,18 +206,18 @@ func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from, fromErr := strconv.ParseUint(r.Header.Get("Raft-From"), 10, 63)
 	to, toErr := strconv.ParseUint(r.Header.Get("Raft-To"), 10, 63)
 	address := r.Header.Get("Raft-Url")
-	asksStatus := r.URL.Path == "/status"
+	method, isThere := map[string]string{
+		"/raft": http.MethodPost, "/stream": http.MethodGet, "/status": http.MethodGet,
+	}[r.URL.Path]
 	given := r.Header.Get("Raft-Secret")
 	switch {
 	case o.secret != "" && subtle.ConstantTimeCompare([]byte(given), []byte(o.secret)) == 0:
 		fail(w, http.StatusForbidden, "the cluster's secret is missing or wrong")
-	case r.URL.Path != "/raft" && !asksStatus:
+	case !isThere:
 		fail(w, http.StatusNotFound, "no such path")
-	case asksStatus && r.Method != http.MethodGet:
-		notAllowed(w, "GET")
-	case !asksStatus && r.Method != http.MethodPost:
-		notAllowed(w, "POST")
-	case !asksStatus && r.ContentLength <= 0:
+	case r.Method != method:
+		notAllowed(w, method)
+	case method == http.MethodPost && r.ContentLength <= 0:
 		fail(w, http.StatusLengthRequired, "a body is needed")
 	case r.Header.Get("Raft-Cluster") == "":
 		fail(w, http.StatusBadRequest, "Raft-Cluster is missing")
@@ -205,8 +229,10 @@ func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusMisdirectedRequest, "this is node %d", o.id)
 	case from == o.id:
 		fail(w, http.StatusForbidden, "the sender has the same id as this node")
-	case asksStatus:
+	case r.URL.Path == "/status":
 		p.serveStatus(w, from, address)
+	case r.URL.Path == "/stream":
+		p.serveStream(w, r, from, address)
 	default:
 		if data, ok := body(w, r, o.maxPeerBody); ok {
 			p.take(w, from, address, data)
@@ -218,17 +244,14 @@ func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *peers) take(w http.ResponseWriter, from uint64, address string, data []byte) {
 	var messages []*raftpb.Message
 	for frames := (&reader{data: data}); len(frames.data) > 0; {
-		m := new(raftpb.Message)
 		frame := frames.take(int(frames.u32()))
-		if frames.failed || proto.Unmarshal(frame, m) != nil || m.Type == nil {
-			fail(w, http.StatusBadRequest, "a frame is malformed")
-			return
+		if len(frame) == 0 && !frames.failed {
+			continue // It says nothing.
 		}
-		if s := m.Snapshot; m.GetType() == raftpb.MsgSnap {
-			if _, err := decodeState(s.GetMetadata().GetIndex(), s.GetData()); err != nil {
-				fail(w, http.StatusBadRequest, "a snapshot is malformed")
-				return
-			}
+		m, err := decodeMessage(frame)
+		if err != nil {
+			fail(w, http.StatusBadRequest, "%v", err)
+			return
 		}
 		messages = append(messages, m)
 	}
@@ -242,6 +265,20 @@ func (p *peers) take(w http.ResponseWriter, from uint64, address string, data []
 	default:
 		fail(w, status, "%s", reason)
 	}
+}
+
+// decodeMessage decodes a frame. A snapshot that could not be restored must not get any further.
+func decodeMessage(frame []byte) (*raftpb.Message, error) {
+	m := new(raftpb.Message)
+	if err := proto.Unmarshal(frame, m); err != nil || m.Type == nil {
+		return nil, errors.New("a frame is malformed")
+	}
+	if s := m.Snapshot; m.GetType() == raftpb.MsgSnap {
+		if _, err := decodeState(s.GetMetadata().GetIndex(), s.GetData()); err != nil {
+			return nil, fmt.Errorf("the data of the snapshot does not decode: %w", err)
+		}
+	}
+	return m, nil
 }
 
 // admit says what forbids a sender to speak here, or zero.

@@ -4,6 +4,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from raftcore import DecodeError, InvalidMessage, Message
+
 PUT, DELETE = 1, 2
 VERSION = 1
 NODE_ID_MAX = 2**63 - 1
@@ -135,12 +137,40 @@ class Reader:
             raise Malformed("no text") from error
 
 
-def frames(body: bytes) -> list[bytes]:
-    """Take the body of POST /raft apart."""
+def messages(body: bytes) -> list[Message]:
+    """Take frames apart. An empty one says nothing."""
     read, found = Reader(body), []
     while read.at < len(body):
-        found.append(read.bytes(read.unpack(">I")[0]))
+        if frame := read.bytes(read.unpack(">I")[0]):
+            found.append(decode(frame))
     return found
+
+
+def decode(frame: bytes) -> Message:
+    """A message; a snapshot that could not be restored must not get any further."""
+    try:
+        message = Message.decode(frame)
+    except (DecodeError, InvalidMessage) as error:
+        raise Malformed(str(error)) from error
+    if message.snapshot is not None:
+        try:
+            State.decode(message.snapshot.data)
+        except Malformed as error:
+            raise Malformed("the data of the snapshot does not decode") from error
+    return message
+
+
+def whole_frames(heard: bytes, longest: int) -> int:
+    """The length of those frames that are whole."""
+    end = 0
+    while len(heard) - end >= 4:
+        (length,) = struct.unpack_from(">I", heard, end)
+        if length > longest:
+            raise Malformed("a frame is too long")
+        if len(heard) - end - 4 < length:
+            break
+        end += 4 + length
+    return end
 
 
 def framed(message: bytes) -> bytes:

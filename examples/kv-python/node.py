@@ -246,6 +246,11 @@ class Node:
         lost = (raftcore.ProposalDropped, raftcore.NotLeader)
         return [error for error in refused if not isinstance(error, lost)]
 
+    def hear(self, sender: int, messages: list[raftcore.Message]) -> None:
+        """On a stream nobody is answered: what cannot be taken now is lost, and Raft repeats it."""
+        if messages and not self.trouble and not self.members.get(sender, (True, ""))[0]:
+            self.step_many(sender, "", messages)
+
     def report_unreachable(self, member: int) -> None:
         self.raft.report_unreachable(member)
         self.wake.set()
@@ -261,6 +266,7 @@ class Node:
         while True:
             await asyncio.sleep(seconds)
             self.raft.tick()
+            self.peers.tick()
             self.wake.set()
             reads = self.reads
             reads.ticks += 1
@@ -387,6 +393,7 @@ class Node:
 
     def answer_all(self, why: str) -> None:
         self.trouble = why
+        self.peers.end_streams()
         for waiting in self.waiting.values():
             if not waiting.future.done():
                 waiting.future.set_exception(Unknown(why))

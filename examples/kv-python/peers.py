@@ -1,12 +1,17 @@
-"""Messages to the other nodes: a queue for each, bounded, and a task that empties it."""
+"""Messages to the other nodes: a queue for each, bounded, and a task that empties it.
+
+A member that listens gets them on a stream; to the others they are posted.
+"""
 
 import asyncio
 import logging
 from collections import deque
 
 import aiohttp
+from aiohttp import web
 from codec import framed
 from raftcore import MessageKind, SnapshotStatus
+from streams import NOTHING, SILENT_TICKS, Listener, Speaker
 
 log = logging.getLogger("kv-python")
 
@@ -28,13 +33,42 @@ class Peer:
         self.bytes = 0
         self.some = asyncio.Event()
         self.task = asyncio.create_task(self.run())
+        # Where it listens to this node, and where this node, if it is a member, listens to it.
+        self.speaker: Speaker | None = None
+        self.listener: Listener | None = None
+
+    def end(self) -> None:
+        self.task.cancel()
+        if self.listener is not None:
+            self.listener.task.cancel()
+        if self.speaker is not None:
+            self.speaker.end()
 
     def put(self, frame: bytes) -> None:
+        if self.speaker is not None:
+            self.speaker.say(frame)
+            if self.speaker.bytes > self.peers.options.peer_queue:
+                self.speaker.end()
+            return
         self.queue.append(frame)
         self.bytes += len(frame)
         while self.bytes > self.peers.options.peer_queue and len(self.queue) > 1:
             self.bytes -= len(self.queue.popleft())
         self.some.set()
+
+    async def speak(self, request: web.Request) -> web.StreamResponse:
+        """Answer it with all that is for it from now on; who asks again does not hear the last."""
+        if self.speaker is not None:
+            self.speaker.end()
+        speaker = self.speaker = Speaker()
+        options = self.peers.options
+        headers = {"Raft-Cluster": options.cluster_id, "Content-Type": "application/octet-stream"}
+        try:
+            return await speaker.answer(request, headers, SILENT_TICKS * options.tick_ms / 1000)
+        finally:
+            if self.speaker is speaker:
+                self.speaker = None
+                self.peers.node.report_unreachable(self.node)
 
     async def run(self) -> None:
         while True:
@@ -65,21 +99,33 @@ class Peers:
         self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
     async def close(self) -> None:
-        for peer in self.peers.values():
-            peer.task.cancel()
+        self.end_streams()
         for task in self.tasks:
             task.cancel()
         await self.session.close()
+
+    def end_streams(self) -> None:
+        for peer in self.peers.values():
+            peer.end()
+
+    def tick(self) -> None:
+        """Say something on each stream, so that silence means that it is broken."""
+        for peer in self.peers.values():
+            if peer.speaker is not None:
+                peer.put(NOTHING)
 
     def follow(self, members: dict[int, tuple[bool, str]]) -> None:
         """Know these members, and nobody who was removed."""
         for node, (removed, url) in members.items():
             peer = self.peers.get(node)
             if peer is not None and (removed or peer.url != url):
-                peer.task.cancel()
+                peer.end()
                 del self.peers[node]
             if not removed and node != self.options.id and node not in self.peers:
                 self.peers[node] = Peer(self, node, url)
+            peer = self.peers.get(node)
+            if peer is not None and peer.listener is None:
+                peer.listener = Listener(self, node, url)
 
     def learn(self, node: int, url: str) -> None:
         """Know one who leads or campaigns and of whom the log here does not speak yet."""
@@ -144,14 +190,18 @@ class Peers:
                 f"{peer.url}/raft", data=body, headers=headers, timeout=timeout
             ) as answer:
                 reason = await answer.text(errors="replace")
-                same = answer.headers.get("Raft-Cluster") == self.options.cluster_id
-                if answer.status == 410 and same:
-                    self.node.leave(f"node {peer.node}")
+                self.heed(answer, peer.node)
                 if answer.status != 204:
                     self.note_refusal(peer.node, reason.strip()[:200])
                 return answer.status == 204
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
+
+    def heed(self, answer: aiohttp.ClientResponse, node: int) -> None:
+        """Hear from an answer that this node was removed."""
+        same = answer.headers.get("Raft-Cluster") == self.options.cluster_id
+        if answer.status == 410 and same:
+            self.node.leave(f"node {node}")
 
     def note_refusal(self, node: int, reason: str) -> None:
         """Once for each reason in a row, since it comes back with every message."""

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import raftcore
 from aiohttp import web
-from codec import DELETE, NODE_ID_MAX, PUT, Malformed, State, frames
+from codec import DELETE, NODE_ID_MAX, PUT, Malformed, messages
 from node import Node, Refused, Unknown
 from peers import NoAnswer
 from raftcore import Message, MessageKind
@@ -72,7 +72,8 @@ class Web:
     def answering(self, handler):
         """Turn what goes wrong into an answer of one line."""
 
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse
             try:
                 response = await handler(request)
             except Answer as error:
@@ -84,7 +85,7 @@ class Web:
                 response = self.not_now(503, f"outcome unknown: {error}", "unknown")
             except web.HTTPRequestEntityTooLarge:
                 response = text(413, "the body is too long")
-            if handler == self.on_peer:
+            if handler == self.on_peer and not response.prepared:
                 response.headers["Raft-Cluster"] = self.options.cluster_id
             return response
 
@@ -267,31 +268,46 @@ class Web:
 
     # Peers.
 
-    async def on_peer(self, request: web.Request) -> web.Response:
+    async def on_peer(self, request: web.Request) -> web.StreamResponse:
         secret = self.options.secret
         given = request.headers.get("Raft-Secret", "").encode("utf-8", "surrogateescape")
         if secret and not hmac.compare_digest(given, secret.encode()):
             raise Answer(403, "the cluster's secret is missing or wrong")
-        if request.path == "/status":
-            if request.method != "GET":
-                raise Answer(405, "the status can only be read", Allow="GET")
-            self.admit(request)
-            return self.own_status()
-        if request.path != "/raft":
-            raise Answer(404, "only /raft and /status are here; clients have another address")
-        if request.method != "POST":
-            raise Answer(405, "messages are sent by POST", Allow="POST")
+        doors = {
+            "/raft": ("POST", self.on_messages),
+            "/stream": ("GET", self.on_stream),
+            "/status": ("GET", self.on_status),
+        }
+        if request.path not in doors:
+            why = "only /raft, /stream and /status are here; clients have another address"
+            raise Answer(404, why)
+        method, door = doors[request.path]
+        if request.method != method:
+            raise Answer(405, f"{request.path} is asked for by {method}", Allow=method)
+        return await door(request)
+
+    async def on_messages(self, request: web.Request) -> web.Response:
         body = await request.read()
         if not body:
             raise Answer(411, "messages are needed in the body")
         sender, url, is_member = self.admit(request)
         if self.node.trouble:
             raise Refused(503, self.node.trouble)
-        messages = self.collect(sender, body, is_member)
-        refused = self.node.step_many(sender, url, messages)
+        refused = self.node.step_many(sender, url, self.collect(sender, body, is_member))
         if refused:
             raise Answer(400, str(refused[0]))
         return web.Response(status=204)
+
+    async def on_stream(self, request: web.Request) -> web.StreamResponse:
+        sender, _, is_member = self.admit(request)
+        peer = self.node.peers.peers.get(sender)
+        if not is_member or peer is None:
+            raise Answer(403, f"node {sender} is not a member")
+        return await peer.speak(request)
+
+    async def on_status(self, request: web.Request) -> web.Response:
+        self.admit(request)
+        return self.own_status()
 
     def admit(self, request: web.Request) -> tuple[int, str, bool]:
         """Who speaks, and may it?"""
@@ -321,19 +337,12 @@ class Web:
     def collect(self, sender: int, body: bytes, is_member: bool) -> list[Message]:
         """Look at every message before the first is handed over."""
         try:
-            messages = [Message.decode(frame) for frame in frames(body)]
-        except (Malformed, raftcore.DecodeError, raftcore.InvalidMessage) as error:
+            found = messages(body)
+        except Malformed as error:
             raise Answer(400, str(error)) from error
-        for message in messages:
-            if not is_member and message.kind not in SPEAKS_AS_LEADER:
-                raise Answer(403, f"node {sender} is not a member")
-            if message.snapshot is not None:
-                try:
-                    State.decode(message.snapshot.data)
-                except Malformed as error:
-                    why = "the data of the snapshot does not decode"
-                    raise Answer(400, why) from error
-        return messages
+        if not is_member and any(m.kind not in SPEAKS_AS_LEADER for m in found):
+            raise Answer(403, f"node {sender} is not a member")
+        return found
 
 
 def has_body(request: web.Request) -> bool:

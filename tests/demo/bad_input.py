@@ -261,6 +261,38 @@ class Peers(ClusterCase):
     def test_garbage_instead_of_http(self):
         garbage_at(self, self.leader.peer_port)
 
+    def test_who_may_listen(self):
+        for status, headers in (
+            (403, {"Cluster": "other"}),
+            (400, {"From": "0"}),
+            (421, {"To": str(self.follower.id)}),
+            (403, {"From": "77"}),
+            (403, {"Url": "http://127.0.0.1:1"}),
+        ):
+            with self.subTest(headers=headers):
+                self.refused(status, None, method="GET", path="/stream", **headers)
+        self.refused(405, b"", path="/stream")
+
+    def test_a_stream_is_taken_over_and_taken_back(self):
+        """Whoever asks last hears; the member asks again, and the cluster hardly notices."""
+        head = (
+            f"GET /stream HTTP/1.1\r\nHost: x\r\nRaft-Cluster: kv\r\n"
+            f"Raft-From: {self.follower.id}\r\nRaft-To: {self.leader.id}\r\n"
+            f"Raft-Url: {self.follower.peer_url}\r\n\r\n"
+        )
+        heard = b""
+        with socket.create_connection(("127.0.0.1", self.leader.peer_port), timeout=10) as thief:
+            thief.sendall(head.encode())
+            while not heard.endswith(b"\r\n0\r\n\r\n") and (chunk := thief.recv(65536)):
+                heard += chunk
+        answer, _, said = heard.partition(b"\r\n\r\n")
+        self.assertIn(b" 200 ", answer)
+        self.assertIn(b"Raft-Cluster: kv", answer)
+        # The first chunk begins with a frame: the library's messages begin with their type, 0x08.
+        frames = said.partition(b"\r\n")[2]
+        self.assertRegex(frames, rb"(?s)\A(\0\0\0\0)*(\0\0..\x08|\r\n)")
+        self.expect(self.follower, 204, "PUT", "/heard", b"again")
+
 
 class Secrets(ClusterCase):
     """A cluster whose peers bear a secret."""
@@ -285,7 +317,7 @@ class Secrets(ClusterCase):
         }
         message = frame(bytes([0x08, 8, 0x10, self.leader.id, 0x18, self.follower.id]))
         for secret in (None, "", "the", "the-right-onf", "The-right-one", "the-right-one!"):
-            for method, path in (("POST", "/raft"), ("GET", "/raft"), ("POST", "/elsewhere")):
+            for method, path in (("POST", "/raft"), ("GET", "/stream"), ("POST", "/elsewhere")):
                 with self.subTest(secret=secret, method=method, path=path):
                     headers = dict(own) if secret is None else {**own, "Raft-Secret": secret}
                     answer = client.request(method, path, message, headers)

@@ -239,7 +239,8 @@ class Disks(unittest.TestCase):
                 refused += 1
                 self.assertIn(one.process.returncode, (1, 3), path)
                 self.assertIn(one.data, one.log_tail(3), path)
-        self.assertGreater(refused, 5)
+        # Most bits of kv-go's are in snapshots and logs that newer ones replace.
+        self.assertGreater(refused, 2)
 
     @staticmethod
     def may_be(i, status):

@@ -162,6 +162,9 @@ func (c *cluster) start(n *node) error {
 	process.Stdout, process.Stderr = log, log
 	process.Env = append(os.Environ(), "LD_PRELOAD="+c.shim, "DISK_ORDERS="+n.diskFile,
 		"DISK_BELOW="+n.data)
+	if isGo(n) {
+		process.Env = append(process.Env, "DISK_SYSCALLS=1") // it does not sync through libc
+	}
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
 	starter <- func() { started <- process.Start() }

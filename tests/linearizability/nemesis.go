@@ -299,7 +299,7 @@ func (n *nemesis) strikeDisk(target *node, kind string, lasts time.Duration) {
 	if err := os.WriteFile(target.diskFile, []byte(kind), 0o644); err != nil {
 		n.cluster.fail(err)
 	}
-	if isGo(target) {
+	if kind == "full" && isGo(target) {
 		small := &unix.Rlimit{Cur: 1, Max: unix.RLIM_INFINITY}
 		_ = unix.Prlimit(pid, unix.RLIMIT_FSIZE, small, nil)
 	}
@@ -307,7 +307,7 @@ func (n *nemesis) strikeDisk(target *node, kind string, lasts time.Duration) {
 	if err := os.Remove(target.diskFile); err != nil {
 		n.cluster.fail(err)
 	}
-	if isGo(target) && target.isRunning() {
+	if kind == "full" && isGo(target) && target.isRunning() {
 		_ = unix.Prlimit(pid, unix.RLIMIT_FSIZE, unlimited, nil)
 	}
 	if target.isWell(10 * time.Second) {

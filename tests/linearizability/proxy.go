@@ -11,14 +11,15 @@ import (
 )
 
 // A door stands before a node's port for peers: the node's URL in the cluster is that of its door.
-// Each connection is one sender's, which says who it is in the head of its first request, so a
-// connection belongs to one directed link and shares that link's fate.
+// Each connection is one node's, which says who it is in the head of its first request, so a
+// connection belongs to one directed link and shares that link's fate. On a stream it is the node
+// behind the door that sends: that connection belongs to the link the other way.
 
 type direction int
 
 const (
-	there direction = iota // what the sender posts
-	back                   // what it is answered
+	there direction = iota // what the sender of messages says
+	back                   // what it is answered, or asked
 )
 
 // link is what happens to the connections from one node to another. Faults that overlap count.
@@ -30,7 +31,7 @@ type link struct {
 	open    map[*pair]bool
 }
 
-// pair is a connection through a door: the sender's end and the node's end.
+// pair is a connection through a door: the end of the sender of messages, and the other.
 type pair struct {
 	ends [2]net.Conn
 	done chan struct{}
@@ -159,22 +160,26 @@ func (n *network) serve(door net.Listener, to uint64, address string) {
 	}
 }
 
-func (n *network) connect(sender net.Conn, to uint64, address string) {
-	from, head, err := readSender(sender)
+func (n *network) connect(caller net.Conn, to uint64, address string) {
+	from, head, err := readSender(caller)
 	if err != nil {
-		_ = sender.Close()
+		_ = caller.Close()
 		return
 	}
 	node, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {
-		_ = sender.Close()
+		_ = caller.Close()
 		return
 	}
-	l := n.link(from, to)
-	p := &pair{ends: [2]net.Conn{sender, node}, done: make(chan struct{})}
+	l, asks, answers := n.link(from, to), there, back
+	if bytes.HasPrefix(head, []byte("GET /stream ")) {
+		l, asks, answers = n.link(to, from), back, there
+	}
+	p := &pair{done: make(chan struct{})}
+	p.ends[asks], p.ends[answers] = caller, node
 	l.change(func() { l.open[p] = true })
-	go l.carry(p, back, nil)
-	l.carry(p, there, head)
+	go l.carry(p, answers, nil)
+	l.carry(p, asks, head)
 	l.change(func() { delete(l.open, p) })
 }
 

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whether this order stands, and is about this file. */
-static int is_ordered(const char *order, int fd)
+#include "orders.h"
+
+int is_ordered(const char *order, int pid, int fd)
 {
 	const char *orders = getenv("DISK_ORDERS"), *below = getenv("DISK_BELOW");
 	char said[16] = "", link[64], path[4096];
@@ -22,7 +23,7 @@ static int is_ordered(const char *order, int fd)
 	ssize_t len = file >= 0 ? read(file, said, sizeof said - 1) : 0;
 	if (file >= 0)
 		close(file);
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, fd);
 	ssize_t path_len = readlink(link, path, sizeof path - 1);
 	errno = kept;
 	size_t below_len = strlen(below);
@@ -32,10 +33,10 @@ static int is_ordered(const char *order, int fd)
 
 #define NEXT(name) ((__typeof__(&name))(size_t)dlsym(RTLD_NEXT, #name))
 
-#define FAILS(order, error)          \
-	if (is_ordered(order, fd)) {     \
-		errno = error;               \
-		return -1;                   \
+#define FAILS(order, error)              \
+	if (is_ordered(order, getpid(), fd)) { \
+		errno = error;                   \
+		return -1;                       \
 	}
 
 ssize_t write(int fd, const void *data, size_t len)
