@@ -136,17 +136,6 @@ enum Block {
     Parts(Vec<Entries>),
 }
 
-impl Block {
-    #[inline]
-    fn as_slice(&self) -> &[Entry] {
-        match self {
-            Self::One(entry) => std::slice::from_ref(entry),
-            Self::List(entries) => entries,
-            Self::Parts(_) => &[],
-        }
-    }
-}
-
 impl Entries {
     /// No entries.
     #[must_use]
@@ -177,9 +166,15 @@ impl Entries {
     /// The entries of a list in one block.
     #[inline]
     fn as_slice(&self) -> &[Entry] {
-        let block = self.block.as_deref().map_or(&[][..], Block::as_slice);
-        let (start, end) = (self.part.start() as usize, self.part.end() as usize);
-        block.get(start..end).unwrap_or_default()
+        match self.block.as_deref() {
+            // Of one entry no part is smaller.
+            Some(Block::One(entry)) => std::slice::from_ref(entry),
+            Some(Block::List(entries)) => {
+                let (start, end) = (self.part.start() as usize, self.part.end() as usize);
+                entries.get(start..end).unwrap_or_default()
+            }
+            Some(Block::Parts(_)) | None => &[],
+        }
     }
 
     /// How many entries there are.

@@ -294,8 +294,10 @@ impl Leader {
 
     /// The leader has committed in its term: what was postponed can be served.
     pub(crate) fn release_postponed_reads<S: Storage>(&mut self, core: &mut Core<S>) {
-        for (from, context) in std::mem::take(&mut self.reads.postponed) {
-            self.serve_read(core, from, context);
+        if !self.reads.postponed.is_empty() {
+            for (from, context) in std::mem::take(&mut self.reads.postponed) {
+                self.serve_read(core, from, context);
+            }
         }
     }
 }
