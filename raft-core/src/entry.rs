@@ -278,10 +278,14 @@ impl Entries {
 
     /// Keeps the longest prefix whose encoding is at most `max_bytes`, but at least one entry, so
     /// that an entry above the limit can still travel.
+    #[inline]
     pub fn limit_encoded_bytes(&mut self, max_bytes: u64) {
-        if max_bytes == u64::MAX || self.len() <= 1 {
-            return;
+        if max_bytes != u64::MAX && self.len() > 1 {
+            self.cut_to(max_bytes);
         }
+    }
+
+    fn cut_to(&mut self, max_bytes: u64) {
         let mut total = 0u64;
         let fits = self
             .iter()

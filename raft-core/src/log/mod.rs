@@ -181,6 +181,7 @@ impl<S: Storage> Log<S> {
     }
 
     /// Appends a leader's entries, which follow on the last one.
+    #[inline]
     pub(crate) fn extend(&mut self, entries: Entries) {
         // One term in nearly every message: note it in one step.
         match entries.ends() {
