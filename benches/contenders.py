@@ -159,6 +159,8 @@ CONTENDERS = [
               Python.of("pysyncobj-bench"), workloads=frozenset(["W2"])),
     Contender("c-raft-late", "libraft 0.15, followers hear of a commit with the next append",
               C_RAFT, (), frozenset(["W1", "W3"])),
+    Contender("floor", "the pump and a log that is passed on: no Raft", Cargo.of("bench-floor"),
+              workloads=frozenset(["W1", "W4"])),
     *(Contender(name, about, Services.all(), (f"system={name}",), frozenset(["W7"]))
       for name, about in (
           ("kv-c", "three nodes of examples/kv-c"),

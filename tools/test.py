@@ -40,7 +40,7 @@ SIM_COMMANDS = [
 # more entry. `make explore` adds the two up.
 EXPLORE = "cargo run --release --locked --quiet -p raft-sim --bin explore --"
 BENCH_LINTS = "cargo clippy --manifest-path benches/Cargo.toml --target-dir target/bench " \
-              "-p bench-harness -p bench-raftcore --locked --quiet -- -D warnings"
+              "-p bench-harness -p bench-raftcore -p bench-floor --locked --quiet -- -D warnings"
 EXAMPLES = sorted(path.stem for path in (ROOT / "raft-core" / "examples").glob("*.rs"))
 
 # name, minutes it may take, its commands, and a file without which the part is left out
