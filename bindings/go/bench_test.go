@@ -81,6 +81,8 @@ type crowd struct {
 	applied  []int
 	// Whether messages are encoded on the way.
 	encode bool
+	// Where they are recorded, if anywhere.
+	sent *[]*pb.Message
 }
 
 func newCrowd(b *testing.B, lib library, size int, encode bool) *crowd {
@@ -138,6 +140,9 @@ func (c *crowd) handle(b *testing.B, i int) {
 		check(b, c.storages[i].SetHardState(rd.HardState))
 	}
 	for _, m := range rd.Messages {
+		if c.sent != nil {
+			*c.sent = append(*c.sent, m)
+		}
 		to := m.GetTo() - 1
 		if !c.encode {
 			c.inboxes[to] = append(c.inboxes[to], m)
@@ -241,18 +246,68 @@ func BenchmarkRawNodes(b *testing.B) { benchmarkRaw(b, 3, false) }
 // BenchmarkRawNodesEncoded is W2.
 func BenchmarkRawNodesEncoded(b *testing.B) { benchmarkRaw(b, 3, true) }
 
-// BenchmarkNode has clients propose to a running Node of a group of one.
-func BenchmarkNode(b *testing.B) {
-	for _, lib := range libraries() {
-		for _, clients := range []int{1, 16, 256} {
-			b.Run(fmt.Sprintf("clients=%d/%s", clients, lib.name), func(b *testing.B) {
-				benchmarkNode(b, lib, clients)
+// BenchmarkEncoding is what BenchmarkRawNodesEncoded does without any library: payloads are made, and
+// the messages of a batch go through proto.Marshal and proto.Unmarshal. No library can be faster.
+func BenchmarkEncoding(b *testing.B) {
+	for _, batch := range []int{1, 16, 256} {
+		for _, size := range []int{128, 4096} {
+			b.Run(fmt.Sprintf("batch=%d/bytes=%d", batch, size), func(b *testing.B) {
+				benchmarkEncoding(b, batch, size)
 			})
 		}
 	}
 }
 
-func benchmarkNode(b *testing.B, lib library, clients int) {
+func benchmarkEncoding(b *testing.B, batch, size int) {
+	messages := recorded(b, batch, size)
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime(b)
+	for done := 0; done < b.N; done += batch {
+		for range batch {
+			payload := make([]byte, size)
+			payload[0] = byte(done)
+			sink = payload
+		}
+		for _, m := range messages {
+			encoded, err := proto.Marshal(m)
+			check(b, err)
+			check(b, proto.Unmarshal(encoded, new(pb.Message)))
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// sink keeps what is made from being left out.
+var sink []byte
+
+// recorded are the messages that a batch takes.
+func recorded(b *testing.B, batch, size int) []*pb.Message {
+	c := newCrowd(b, libraries()[0], 3, false)
+	message := &pb.Message{Type: pb.MsgProp.Enum()}
+	for range batch {
+		message.Entries = append(message.Entries, &pb.Entry{Data: make([]byte, size)})
+	}
+	c.sent = &[]*pb.Message{}
+	must(b, c.nodes[0].Step(message))
+	c.pump(b)
+	return *c.sent
+}
+
+// BenchmarkNode has clients propose to a running Node of a group of one.
+func BenchmarkNode(b *testing.B) {
+	for _, clients := range []int{1, 16, 256} {
+		for _, size := range []int{128, 4096} {
+			for _, lib := range libraries() {
+				name := fmt.Sprintf("clients=%d/bytes=%d/%s", clients, size, lib.name)
+				b.Run(name, func(b *testing.B) { benchmarkNode(b, lib, clients, size) })
+			}
+		}
+	}
+}
+
+func benchmarkNode(b *testing.B, lib library, clients, size int) {
 	storage := lib.storage()
 	n := lib.start(storage)
 	defer n.Stop()
@@ -273,7 +328,7 @@ func benchmarkNode(b *testing.B, lib library, clients int) {
 		}
 		go func() {
 			for range share {
-				_ = n.Propose(ctx, make([]byte, 128))
+				_ = n.Propose(ctx, make([]byte, size))
 			}
 		}()
 	}
