@@ -315,7 +315,11 @@ func benchmarkNode(b *testing.B, lib library, clients, size int) {
 	defer cancel()
 	applied := make(chan int, 1024)
 	go serve(ctx, n, storage, applied)
-	must(b, n.Campaign(ctx))
+	// It does not campaign before its membership is applied.
+	for n.Status().RaftState != StateLeader {
+		must(b, n.Campaign(ctx))
+		time.Sleep(time.Millisecond)
+	}
 	must(b, n.Propose(ctx, []byte("first")))
 	<-applied
 	b.ReportAllocs()

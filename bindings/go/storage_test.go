@@ -3,7 +3,9 @@ package raft
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	upstream "go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -248,6 +250,51 @@ func TestStorageMayNotCallItsNode(t *testing.T) {
 	if !errors.Is(inner, ErrReentry) {
 		t.Fatal(inner)
 	}
+}
+
+// slowLogger stays in the first line after it was told to, until it may go on.
+type slowLogger struct {
+	*DefaultLogger
+	isSlow     atomic.Bool
+	isIn, goOn chan struct{}
+}
+
+func (l *slowLogger) Info(...any)           { l.line() }
+func (l *slowLogger) Infof(string, ...any)  { l.line() }
+func (l *slowLogger) Debug(...any)          { l.line() }
+func (l *slowLogger) Debugf(string, ...any) { l.line() }
+
+func (l *slowLogger) line() {
+	if l.isSlow.CompareAndSwap(true, false) {
+		close(l.isIn)
+		<-l.goOn
+	}
+}
+
+// Who is not inside the logger waits until it is done.
+func TestStorageIsUsedWhileANodeLogs(t *testing.T) {
+	log := &slowLogger{
+		DefaultLogger: discard, isIn: make(chan struct{}), goOn: make(chan struct{}),
+	}
+	g := newGroup(t, 2, func(c *Config) { c.Logger = log })
+	node := g.members[1]
+	must(t, node.Step(appended(1, 0, 0, "a")))
+	rd := node.Ready()
+	stepped, stored := make(chan error, 1), make(chan error, 1)
+	log.isSlow.Store(true)
+	go func() { stepped <- node.Step(appended(2, 1, 1, "b")) }()
+	<-log.isIn
+	go func() { stored <- node.storage.Append(rd.Entries) }()
+	select {
+	case err := <-stored:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(log.goOn)
+	must(t, <-stepped)
+	must(t, <-stored)
+	node.Advance(rd)
+	must(t, node.Err())
 }
 
 func TestEntriesAreEqualToUpstreamsBytes(t *testing.T) {

@@ -46,15 +46,17 @@ pub(crate) fn is_kept(data: &[u8]) -> bool {
     data.as_ptr() == STANDIN.0.get().cast() && !data.is_empty()
 }
 
-/// What stands for a payload of this length.
-fn payload(len: u64) -> Result<Bytes, Failure> {
-    if len > RAFTCORE_KEPT_MAX {
-        let text = format!("a payload of {len} bytes cannot be kept, only {RAFTCORE_KEPT_MAX}");
-        return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
-    }
+/// What stands for a payload of this length, which is at most the longest.
+fn payload(len: u64) -> Bytes {
     // SAFETY: it is never written.
     let all: &'static [u8] = unsafe { &*STANDIN.0.get() };
-    Ok(Bytes::from_static(all.get(..len as usize).unwrap_or_default()))
+    Bytes::from_static(all.get(..len as usize).unwrap_or_default())
+}
+
+fn check_lengths(lengths: &[u64]) -> Result<(), Failure> {
+    let Some(len) = lengths.iter().find(|len| **len > RAFTCORE_KEPT_MAX) else { return Ok(()) };
+    let text = format!("a payload of {len} bytes cannot be kept, only {RAFTCORE_KEPT_MAX}");
+    Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text))
 }
 
 impl State {
@@ -91,11 +93,12 @@ pub unsafe extern "C" fn raftcore_node_propose_kept(
                 return Err(Failure::new(RAFTCORE_ERR_DROPPED, text)
                     .with_detail(RAFTCORE_DROP_FORWARDING_DISABLED));
             }
+            check_lengths(lengths)?;
             if let [length] = lengths {
-                return Ok(state.core.propose(payload(*length)?)?);
+                return Ok(state.core.propose(payload(*length))?);
             }
-            let payloads = lengths.iter().map(|length| payload(*length));
-            Ok(state.core.propose_many(payloads.collect::<Result<_, _>>()?)?)
+            let payloads = lengths.iter().map(|length| payload(*length)).collect();
+            Ok(state.core.propose_many(payloads)?)
         })?;
         propose::write(out, proposed.into());
         Ok(())
@@ -151,17 +154,17 @@ unsafe fn append(
     if head.entries.count != 0 {
         return Err(Failure::number("head->entries.count", head.entries.count));
     }
+    check_lengths(lengths)?;
     let mut index = head.index;
-    let entry = |(term, len): (&u64, &u64)| {
+    let mut entries = terms.iter().zip(lengths).map(|(term, len)| {
         index = index.saturating_add(1);
         let (term, index, kind) = (Term(*term), Index(index), EntryKind::Normal);
-        Ok(Entry { term, index, kind, data: payload(*len)? })
-    };
-    let mut entries = terms.iter().zip(lengths).map(entry);
-    let entries = if terms.len() == 1 {
-        entries.next().transpose()?.map_or_else(Entries::new, Entries::from)
-    } else {
-        entries.collect::<Result<Vec<_>, Failure>>()?.into()
+        Entry { term, index, kind, data: payload(*len) }
+    });
+    // A list of one needs no array.
+    let entries = match entries.len() {
+        1 => entries.next().map(Entries::from).unwrap_or_default(),
+        _ => entries.collect(),
     };
     Ok(Message {
         to: entry::member(head.to)?,

@@ -22,9 +22,25 @@ import (
 // it at a time.
 type callbacks struct {
 	storage raft.Storage
-	inside  atomic.Int32
+	inside  inside
 	// What the last call returned, in C's memory: it must live until the next one.
 	memory unsafe.Pointer
+}
+
+// inside is the thread on which a callback into Go runs on behalf of a call, or zero. While it does
+// its goroutine keeps the thread, so whoever is on it comes from inside the callback.
+type inside struct{ thread atomic.Uintptr }
+
+// enter notes that a callback runs, until what it returns is called.
+func (i *inside) enter() (leave func()) {
+	before := i.thread.Swap(uintptr(C.rc_thread()))
+	return func() { i.thread.Store(before) }
+}
+
+// isHere says whether the caller is inside the callback.
+func (i *inside) isHere() bool {
+	thread := i.thread.Load()
+	return thread != 0 && thread == uintptr(C.rc_thread())
 }
 
 // release lets go of memory that C was given.
@@ -45,8 +61,7 @@ func (c *callbacks) allocate(size int) unsafe.Pointer {
 func answer(handle C.uint64_t, e *C.raftcore_error,
 	act func(c *callbacks) error) (status C.int32_t) {
 	table := cgo.Handle(handle).Value().(*callbacks)
-	table.inside.Add(1)
-	defer table.inside.Add(-1)
+	defer table.inside.enter()()
 	defer func() {
 		if p := recover(); p != nil {
 			status = describe(e, fmt.Errorf("the storage panicked: %v", p))
@@ -210,14 +225,13 @@ type LogFunc func(level int32, text string)
 
 type logSink struct {
 	write  LogFunc
-	inside *atomic.Int32
+	inside *inside
 }
 
 //export raftcoreGoLog
 func raftcoreGoLog(handle C.uint64_t, level C.int32_t, text *C.char, length C.size_t) {
 	sink := cgo.Handle(handle).Value().(*logSink)
-	sink.inside.Add(1)
-	defer sink.inside.Add(-1)
+	defer sink.inside.enter()()
 	// A logger that panics must not unwind through C.
 	defer func() { _ = recover() }()
 	sink.write(int32(level), C.GoStringN(text, C.int(length)))

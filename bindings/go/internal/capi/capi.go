@@ -9,6 +9,7 @@
 package capi
 
 /*
+#cgo nocallback rc_thread
 #cgo noescape rc_step
 #cgo noescape rc_step_kept
 #cgo noescape rc_step_many

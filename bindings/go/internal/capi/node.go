@@ -35,9 +35,9 @@ type Node struct {
 	box *C.rc_box
 	// The same, as calls take it.
 	ref *C.rc_node
-	// Whether a callback into Go runs on behalf of a call: then a second call is refused rather
+	// Where a callback into Go runs on behalf of a call: a second call from there is refused rather
 	// than left waiting for itself.
-	inside  *atomic.Int32
+	inside  *inside
 	cleanup runtime.Cleanup
 	// Whether it writes to its storage by messages.
 	async bool
@@ -73,7 +73,7 @@ func NewNode(config Config, storage *Storage, logger LogFunc, level int32) (*Nod
 		node.slabs.stable = storage.kept
 	}
 	if node.inside == nil {
-		node.inside = new(atomic.Int32)
+		node.inside = new(inside)
 	}
 	if logger != nil {
 		handle := cgo.NewHandle(&logSink{write: logger, inside: node.inside})
@@ -149,7 +149,7 @@ func (n *Node) Close() {
 // enter locks the node for one call.
 func (n *Node) enter() error {
 	if !n.mu.TryLock() {
-		if n.inside.Load() != 0 {
+		if n.inside.isHere() {
 			return &Error{
 				Status: StatusReentry,
 				Text:   "a node was called while its storage or logger was being called",

@@ -10,6 +10,12 @@ struct rc_node {
     raftcore_node *core;
 };
 
+uintptr_t rc_thread(void)
+{
+    static _Thread_local char mark;
+    return (uintptr_t)&mark;
+}
+
 rc_box *rc_box_of(rc_node *node)
 {
     return &node->box;

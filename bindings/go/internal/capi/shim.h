@@ -43,6 +43,9 @@ typedef struct rc_head {
     int32_t reserved;
 } rc_head;
 
+/* A number for this thread that no other living thread has. */
+uintptr_t rc_thread(void);
+
 /* Calls on a node. What they return is the library's status. */
 rc_node *rc_node_new(void);
 rc_box *rc_box_of(rc_node *node);

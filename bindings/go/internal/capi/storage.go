@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/cgo"
 	"slices"
-	"sync/atomic"
 	"unsafe"
 
 	"go.etcd.io/raft/v3"
@@ -19,8 +18,8 @@ import (
 // Storage is a raftcore_storage.
 type Storage struct {
 	pointer *C.raftcore_storage
-	// Of a storage written in Go: whether one of its methods runs.
-	inside *atomic.Int32
+	// Of a storage written in Go: where one of its methods runs.
+	inside *inside
 	// Of a memory storage: the payloads that stayed in Go.
 	kept *mirror
 }
@@ -57,7 +56,7 @@ func NewCallbacks(storage raft.Storage) (*Storage, error) {
 	return ownStorage(pointer, &table.inside), nil
 }
 
-func ownStorage(pointer *C.raftcore_storage, inside *atomic.Int32) *Storage {
+func ownStorage(pointer *C.raftcore_storage, inside *inside) *Storage {
 	s := &Storage{pointer: pointer, inside: inside}
 	count(1)
 	runtime.AddCleanup(s, freeStorage, pointer)
