@@ -246,8 +246,9 @@ func BenchmarkRawNodes(b *testing.B) { benchmarkRaw(b, 3, false) }
 // BenchmarkRawNodesEncoded is W2.
 func BenchmarkRawNodesEncoded(b *testing.B) { benchmarkRaw(b, 3, true) }
 
-// BenchmarkEncoding is what BenchmarkRawNodesEncoded does without any library: payloads are made, and
-// the messages of a batch go through proto.Marshal and proto.Unmarshal. No library can be faster.
+// BenchmarkEncoding is what BenchmarkRawNodesEncoded does without any library: payloads are made,
+// and the messages of a batch go through proto.Marshal and proto.Unmarshal. No library can be
+// faster.
 func BenchmarkEncoding(b *testing.B) {
 	for _, batch := range []int{1, 16, 256} {
 		for _, size := range []int{128, 4096} {
