@@ -792,7 +792,8 @@ typedef struct raftcore_config {
     /// How reads are confirmed: RAFTCORE_READ_ONLY_. Leases need check_quorum, and all members set
     /// up alike. Default safe.
     raftcore_read_only read_only;
-    /// In which forms messages come in a Ready: RAFTCORE_FORM_ bits, at least one. Default both.
+    /// In which forms messages come in a Ready: RAFTCORE_FORM_ bits. 0: their numeric fields alone,
+    /// for members in one process, which raftcore_node_deliver serves. Default both.
     uint32_t message_forms;
     /// A leader that does not hear from a quorum within an election timeout steps down, and
     /// members that hear from a leader refuse votes. Default 1.
@@ -824,6 +825,13 @@ typedef struct raftcore_config {
     /// leaves an append unanswered that only told it how much is committed of what it acknowledged
     /// before. Default 1.
     uint32_t coalesce_appends;
+    /// Whether each Ready is put into the memory storage as it is taken, so that
+    /// raftcore_node_persist need not be called. The memory storage is then ahead of the disk,
+    /// which is harmless: it ends with the process, and nothing is said to be durable before the
+    /// Ready is advanced. RAFTCORE_ERR_NOT_MEMORY with another storage. Default 0.
+    uint32_t auto_persist;
+    /// Zero.
+    uint32_t reserved;
 } raftcore_config;
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -1449,6 +1457,20 @@ raftcore_status raftcore_node_step_from(raftcore_node *node,
                                         const raftcore_ready *ready,
                                         const raftcore_message *message,
                                         raftcore_error *error);
+
+/// Hands in messages of an outstanding Ready of the node from, each to the member that it is for,
+/// in one call: what raftcore_node_step_from does for one. messages is a whole list of the Ready,
+/// messages or messages_after_sync. nodes, an array of count, are the members in this process, in
+/// any order; NULL stands for none. What is for others, and what goes back to its own node, is
+/// passed over. Each message is tried, whatever became of those before it. Returns RAFTCORE_OK when
+/// all were taken, otherwise the status of the first that was not. Fails with
+/// RAFTCORE_ERR_STALE_READY when the Ready is not outstanding or the list none of its own.
+raftcore_status raftcore_node_deliver(const raftcore_node *from,
+                                      const raftcore_ready *ready,
+                                      const raftcore_messages *messages,
+                                      raftcore_node *const *nodes,
+                                      size_t count,
+                                      raftcore_error *error);
 
 /* ------------------------------------------------------------------------------------------------
  * Payloads that the program keeps.

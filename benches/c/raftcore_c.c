@@ -1,5 +1,5 @@
 /* raftcore through its C API in the benchmarks. Messages are borrowed from a Ready, so they are
- * handed to their receiver at once, which costs what an inbox would, without the copy. */
+ * handed to their receivers at once, which costs what an inbox would, without the copy. */
 #include "bench.h"
 
 #include <raftcore.h>
@@ -8,6 +8,7 @@ enum { VOTERS_MAX = 9 };
 
 struct member {
     raftcore_node *node;
+    const raftcore_ready *ready;
     raftcore_storage *storage;
     struct applied applied;
     uint64_t reads;
@@ -15,6 +16,7 @@ struct member {
 
 struct group {
     struct member members[VOTERS_MAX];
+    raftcore_node *nodes[VOTERS_MAX];
 };
 
 static unsigned voters = 3;
@@ -40,51 +42,50 @@ static void group_create(struct group *group, uint32_t election, uint32_t heartb
         config.pre_vote = 0;
         config.check_quorum = lease ? 1 : 0;
         config.read_only = lease ? RAFTCORE_READ_ONLY_LEASE_BASED : RAFTCORE_READ_ONLY_SAFE;
-        config.message_forms = encodes ? RAFTCORE_FORM_ENCODED : RAFTCORE_FORM_FIELDS;
+        config.auto_persist = 1;
+        config.message_forms = encodes ? RAFTCORE_FORM_ENCODED : 0;
         CHECK(raftcore_storage_create_memory(&members, &m->storage, NULL) == RAFTCORE_OK);
         CHECK(raftcore_node_create(&config, m->storage, &m->node, NULL) == RAFTCORE_OK);
+        group->nodes[i] = m->node;
     }
 }
 
 static void deliver(struct group *group, const struct member *from, const raftcore_ready *ready,
-                    raftcore_messages messages) {
-    for (size_t i = 0; i < messages.count; i++) {
-        const raftcore_message *m = raftcore_message_at(&messages, i);
-        raftcore_node *to = group->members[m->to - 1].node;
-        messages_sent++;
-        if (encodes) {
-            CHECK(raftcore_node_step(to, m->encoded.data, m->encoded.len, NULL) == RAFTCORE_OK);
-        } else {
-            CHECK(raftcore_node_step_from(to, from->node, ready, m, NULL) == RAFTCORE_OK);
-        }
+                    const raftcore_messages *messages) {
+    if (messages->count == 0) return;
+    messages_sent += messages->count;
+    if (!encodes) {
+        CHECK(raftcore_node_deliver(from->node, ready, messages, group->nodes, voters, NULL) ==
+              RAFTCORE_OK);
+        return;
+    }
+    for (size_t i = 0; i < messages->count; i++) {
+        const raftcore_message *m = raftcore_message_at(messages, i);
+        CHECK(raftcore_node_step(group->nodes[m->to - 1], m->encoded.data, m->encoded.len, NULL) ==
+              RAFTCORE_OK);
     }
 }
 
-/* One call gives back a Ready and takes the next. */
-static int handle_readies(struct group *group, struct member *m) {
-    const raftcore_ready *ready = NULL;
-    int worked = 0;
-    while (raftcore_node_next(m->node, ready, &ready, NULL) == RAFTCORE_OK && ready != NULL) {
-        worked = 1;
-        deliver(group, m, ready, ready->messages);
-        if (ready->entries.count > 0 || ready->hard_state != NULL)
-            CHECK(raftcore_node_persist(m->node, ready, NULL) == RAFTCORE_OK);
-        deliver(group, m, ready, ready->messages_after_sync);
-        const raftcore_entries committed = ready->committed;
-        for (size_t i = 0; i < committed.count; i++) {
-            const raftcore_entry *e = raftcore_entry_at(&committed, i);
-            bench_apply(&m->applied, e->index, e->data.data, e->data.len);
-        }
-        m->reads += ready->read_states.count;
+/* One call gives back the Ready of the last time and takes the next. */
+static int handle_ready(struct group *group, struct member *m) {
+    CHECK(raftcore_node_next(m->node, m->ready, &m->ready, NULL) == RAFTCORE_OK);
+    const raftcore_ready *ready = m->ready;
+    if (ready == NULL) return 0;
+    deliver(group, m, ready, &ready->messages);
+    deliver(group, m, ready, &ready->messages_after_sync);
+    for (size_t i = 0; i < ready->committed.count; i++) {
+        const raftcore_entry *e = raftcore_entry_at(&ready->committed, i);
+        bench_apply(&m->applied, e->index, e->data.data, e->data.len);
     }
-    return worked;
+    m->reads += ready->read_states.count;
+    return 1;
 }
 
 static void pump(struct group *group) {
     int progress = 1;
     while (progress) {
         progress = 0;
-        for (unsigned i = 0; i < voters; i++) progress |= handle_readies(group, &group->members[i]);
+        for (unsigned i = 0; i < voters; i++) progress |= handle_ready(group, &group->members[i]);
     }
 }
 
@@ -99,26 +100,19 @@ static void tick(struct member *m) {
     CHECK(raftcore_node_has_ready(m->node) == 0);
 }
 
-static unsigned char *fresh(uint64_t number, size_t len) {
-    unsigned char *data = malloc(len);
-    CHECK(data != NULL);
-    memset(data, (int)(number & 0xff), len);
-    return data;
-}
-
+/* A proposal is copied, so the buffer is filled again for the next. */
 static void propose(struct group *group, uint64_t first, uint64_t count, size_t len, int in_one) {
     static raftcore_slice batch[4096];
-    raftcore_node *leader = group->members[0].node;
-    CHECK(count <= 4096);
+    static unsigned char *buffer;
+    raftcore_node *leader = group->nodes[0];
+    if (buffer == NULL) buffer = malloc(4096 * len);
+    CHECK(count <= 4096 && buffer != NULL);
     for (uint64_t i = 0; i < count; i++) {
-        unsigned char *data = fresh(first + i, len);
-        batch[i].data = data;
+        batch[i].data = memset(buffer + i * len, (int)((first + i) & 0xff), len);
         batch[i].len = len;
-        if (!in_one) CHECK(raftcore_node_propose(leader, data, len, NULL, NULL) == RAFTCORE_OK);
     }
-    if (in_one)
-        CHECK(raftcore_node_propose_many(leader, batch, count, NULL, NULL) == RAFTCORE_OK);
-    for (uint64_t i = 0; i < count; i++) free((void *)batch[i].data);
+    for (uint64_t i = 0, n = in_one ? count : 1; i < count; i += n)
+        CHECK(raftcore_node_propose_many(leader, batch + i, n, NULL, NULL) == RAFTCORE_OK);
 }
 
 static void run_commit(void) {

@@ -125,6 +125,13 @@ public:
                                                     lengths.data(),
                                                     std::min(terms.size(), lengths.size()));
     }
+    /// Hands messages of this node's outstanding Ready to members in this process.
+    result<> deliver(const ready &which, view<message> messages,
+                     const std::vector<raftcore_node *> &members)
+    {
+        const raftcore_messages list{messages.data(), messages.size(), messages.stride()};
+        return act<raftcore_node_deliver>(which.raw(), &list, members.data(), members.size());
+    }
     result<> campaign() { return act<raftcore_node_campaign>(); }
     result<> transfer_leader(uint64_t to) { return act<raftcore_node_transfer_leader>(to); }
     result<> forget_leader() { return act<raftcore_node_forget_leader>(); }

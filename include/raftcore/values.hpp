@@ -203,6 +203,7 @@ public:
     RAFTCORE_SWITCH(votes_wait_for_sync)
     RAFTCORE_SWITCH(async_storage_writes)
     RAFTCORE_SWITCH(coalesce_appends)
+    RAFTCORE_SWITCH(auto_persist)
 #undef RAFTCORE_NUMBER
 #undef RAFTCORE_SWITCH
 

@@ -1,10 +1,12 @@
 //! The storage of a node as the core sees it: the memory log or a table of callbacks, shared by
 //! the node and the application's handle, whoever lets go first.
 
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, ReentrantMutex};
+use parking_lot::{Mutex, MutexGuard, ReentrantMutex};
 use raftcore::{
     ConfState, Entries, HardState, Index, MemoryStorage, Snapshot, Storage, StorageError, Term,
 };
@@ -26,15 +28,26 @@ struct Shared {
 }
 
 enum Kind {
-    Memory(Box<Mutex<MemoryStorage>>),
+    Memory(Memory),
     /// Locked, so that what one callback returns is copied before another is called, whoever
     /// calls; re-entrant, so that a callback may look at its own storage.
     Callbacks(ReentrantMutex<Callbacks>),
 }
 
+/// The memory log. Whoever uses it holds its lock, and a node that uses it has no other lock: it
+/// reads its log some ten times in a round, and locks it once in a call.
+struct Memory {
+    lock: Arc<Mutex<()>>,
+    log: UnsafeCell<MemoryStorage>,
+}
+
+// SAFETY: the log is only reached with the lock held: by `Backend::memory_log`, which takes it, and
+// by `Held`, whose maker promises it.
+unsafe impl Sync for Memory {}
+
 impl Backend {
     pub(crate) fn memory(storage: MemoryStorage) -> Self {
-        Self::new(Kind::Memory(Box::new(Mutex::new(storage))))
+        Self::new(Kind::Memory(Memory { lock: Arc::default(), log: UnsafeCell::new(storage) }))
     }
 
     pub(crate) fn callbacks(callbacks: Callbacks) -> Self {
@@ -49,14 +62,50 @@ impl Backend {
         }))
     }
 
-    /// The memory log, if that is what it is.
-    pub(crate) fn as_memory(&self) -> Result<&Mutex<MemoryStorage>, Failure> {
+    /// The lock of a node that uses it: the memory log's own. With callbacks each node has its
+    /// own: from inside a callback of one node, another may be called.
+    pub(crate) fn lock_of_node(&self) -> Arc<Mutex<()>> {
         match &self.0.kind {
-            Kind::Memory(memory) => Ok(memory),
-            Kind::Callbacks(_) => {
-                Err(Failure::new(RAFTCORE_ERR_NOT_MEMORY, "the storage is a table of callbacks"))
-            }
+            Kind::Memory(memory) => Arc::clone(&memory.lock),
+            Kind::Callbacks(_) => Arc::default(),
         }
+    }
+
+    pub(crate) fn is_memory(&self) -> bool {
+        matches!(self.0.kind, Kind::Memory(_))
+    }
+
+    /// What the core of a node has.
+    ///
+    /// # Safety
+    /// It is only used with the lock held that `lock_of_node` returned.
+    pub(crate) unsafe fn held(&self) -> Held {
+        Held(self.clone())
+    }
+
+    /// Locks the memory log, if that is what it is.
+    pub(crate) fn memory_log(&self) -> Result<LockedLog<'_>, Failure> {
+        match &self.0.kind {
+            Kind::Memory(memory) => {
+                let guard = memory.lock.lock();
+                // SAFETY: the lock is held as long as the reference lives.
+                Ok(LockedLog { log: unsafe { &mut *memory.log.get() }, _guard: guard })
+            }
+            Kind::Callbacks(_) => Err(not_memory()),
+        }
+    }
+
+    /// Reads it, for a call that is not the node's.
+    pub(crate) fn read<T>(
+        &self,
+        act: impl FnOnce(&Held) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let _guard = match &self.0.kind {
+            Kind::Memory(memory) => Some(memory.lock.lock()),
+            Kind::Callbacks(_) => None,
+        };
+        // SAFETY: the lock is held until this returns.
+        act(&unsafe { self.held() })
     }
 
     /// Gives it to one node, until the result is dropped.
@@ -73,17 +122,60 @@ impl Backend {
     pub(crate) fn set_shared(&self, shared: bool) {
         self.0.is_shared.store(shared, Ordering::Relaxed);
     }
+}
 
+/// The memory log while it is locked.
+pub(crate) struct LockedLog<'a> {
+    log: &'a mut MemoryStorage,
+    _guard: MutexGuard<'a, ()>,
+}
+
+impl Deref for LockedLog<'_> {
+    type Target = MemoryStorage;
+
+    fn deref(&self) -> &MemoryStorage {
+        self.log
+    }
+}
+
+impl DerefMut for LockedLog<'_> {
+    fn deref_mut(&mut self) -> &mut MemoryStorage {
+        self.log
+    }
+}
+
+/// A storage as the core sees it: whoever calls the core holds the node's lock.
+pub(crate) struct Held(Backend);
+
+impl Held {
+    /// The memory log, if that is what it is.
+    pub(crate) fn memory_log(&mut self) -> Result<&mut MemoryStorage, Failure> {
+        match &self.0.0.kind {
+            // SAFETY: the lock is held, as the maker of this value promised, and nothing else of
+            // the log is borrowed: each read of it returns before the core does anything else.
+            Kind::Memory(memory) => Ok(unsafe { &mut *memory.log.get() }),
+            Kind::Callbacks(_) => Err(not_memory()),
+        }
+    }
+
+    #[inline]
     fn read<T>(
         &self,
         memory: impl FnOnce(&MemoryStorage) -> Result<T, StorageError>,
         callbacks: impl FnOnce(&Callbacks) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        match &self.0.kind {
-            Kind::Memory(storage) => memory(&storage.lock()),
+        match &self.0.0.kind {
+            // SAFETY: the lock is held, as the maker of this value promised.
+            Kind::Memory(storage) => memory(unsafe { &*storage.log.get() }),
             Kind::Callbacks(table) => callbacks(&table.lock()),
         }
     }
+}
+
+/// What needs the memory log.
+#[cold]
+pub(crate) fn not_memory() -> Failure {
+    Failure::new(RAFTCORE_ERR_NOT_MEMORY, "the storage is a table of callbacks")
 }
 
 /// The right of one node to use a storage.
@@ -95,7 +187,7 @@ impl Drop for Occupied {
     }
 }
 
-impl Storage for Backend {
+impl Storage for Held {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         self.read(MemoryStorage::initial_state, Callbacks::initial_state)
     }

@@ -69,7 +69,8 @@ pub struct raftcore_config {
     /// How reads are confirmed: RAFTCORE_READ_ONLY_. Leases need check_quorum, and all members set
     /// up alike. Default safe.
     pub read_only: raftcore_read_only,
-    /// In which forms messages come in a Ready: RAFTCORE_FORM_ bits, at least one. Default both.
+    /// In which forms messages come in a Ready: RAFTCORE_FORM_ bits. 0: their numeric fields alone,
+    /// for members in one process, which raftcore_node_deliver serves. Default both.
     pub message_forms: u32,
     /// A leader that does not hear from a quorum within an election timeout steps down, and
     /// members that hear from a leader refuse votes. Default 1.
@@ -101,6 +102,13 @@ pub struct raftcore_config {
     /// leaves an append unanswered that only told it how much is committed of what it acknowledged
     /// before. Default 1.
     pub coalesce_appends: u32,
+    /// Whether each Ready is put into the memory storage as it is taken, so that
+    /// raftcore_node_persist need not be called. The memory storage is then ahead of the disk,
+    /// which is harmless: it ends with the process, and nothing is said to be durable before the
+    /// Ready is advanced. RAFTCORE_ERR_NOT_MEMORY with another storage. Default 0.
+    pub auto_persist: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Fills a configuration with the defaults and a fresh seed. struct_size is
@@ -160,13 +168,15 @@ impl raftcore_config {
             votes_wait_for_sync: core.votes_wait_for_sync.into(),
             async_storage_writes: core.async_storage_writes.into(),
             coalesce_appends: core.coalesce_appends.into(),
+            auto_persist: 0,
+            reserved: 0,
         }
     }
 
     /// What the core is told, as far as numbers have a meaning; the rest it checks itself.
     fn to_core(self) -> Result<Config, Failure> {
         let forms = RAFTCORE_FORM_ENCODED | RAFTCORE_FORM_FIELDS;
-        if self.message_forms == 0 || self.message_forms & !forms != 0 {
+        if self.message_forms & !forms != 0 {
             return Err(Failure::number("message_forms", self.message_forms));
         }
         let mut core = Config::new(self.id, self.seed);
@@ -197,14 +207,33 @@ impl raftcore_config {
     }
 }
 
-/// The configuration of a program's, and the forms that its messages are to come in.
+/// What the C side of a node is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// Which `RAFTCORE_FORM_` messages come in.
+    pub(crate) forms: u32,
+    /// Whether storage threads persist, so that several Readies may be outstanding.
+    pub(crate) is_async: bool,
+    /// Whether a Ready is put into the memory storage as it is taken.
+    pub(crate) auto_persist: bool,
+}
+
+/// The configuration of a program's, for the core and for the C side.
 ///
 /// # Safety
 /// `ptr` is NULL or points to a configuration whose struct_size is right.
-pub(crate) unsafe fn copy(ptr: *const raftcore_config) -> Result<(Config, u32), Failure> {
+pub(crate) unsafe fn copy(ptr: *const raftcore_config) -> Result<(Config, Manner), Failure> {
     // SAFETY: as promised by the caller.
     let config = unsafe { sized::read(ptr, "config", raftcore_config::defaults()) }?;
-    Ok((config.to_core()?, config.message_forms))
+    let manner = Manner {
+        forms: config.message_forms,
+        is_async: switch(config.async_storage_writes, "async_storage_writes")?,
+        auto_persist: switch(config.auto_persist, "auto_persist")?,
+    };
+    if config.reserved != 0 {
+        return Err(Failure::number("reserved", config.reserved));
+    }
+    Ok((config.to_core()?, manner))
 }
 
 /// A count that no memory could reach is no limit.

@@ -176,6 +176,16 @@ impl raftcore_entries {
     pub(crate) const EMPTY: Self =
         Self { items: ptr::null(), count: 0, stride: size_of::<raftcore_entry>() };
 
+    /// Shows these entries, which somebody else keeps alive. Written where it stays: a struct of
+    /// three words that is returned is copied, and the copy waits for the words.
+    #[inline]
+    pub(crate) const fn show(&mut self, items: &[raftcore_entry]) {
+        if !items.is_empty() {
+            self.items = items.as_ptr();
+            self.count = items.len();
+        }
+    }
+
     /// A view of entries that somebody else keeps alive.
     pub(crate) const fn of(items: &[raftcore_entry]) -> Self {
         if items.is_empty() {
@@ -234,7 +244,12 @@ pub(crate) unsafe fn copy_all(
     };
     let entries = views.iter().map(|view| {
         let (term, index) = (Term(view.term), Index(view.index));
-        Ok(Entry { term, index, kind: kind(view.kind)?, data: block.split_to(view.data.len) })
+        Ok(Entry {
+            term,
+            index,
+            kind: kind(view.kind)?,
+            data: block.split_to(view.data.len).freeze(),
+        })
     });
     entries.collect::<Result<Vec<_>, _>>().map(Entries::from)
 }

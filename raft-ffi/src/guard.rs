@@ -33,6 +33,7 @@ macro_rules! guard {
 }
 
 /// Runs `body`; `None` if it panicked.
+#[inline]
 pub(crate) fn run<T>(body: impl FnOnce() -> T) -> Option<T> {
     quieten();
     let was_inside = INSIDE.replace(true);
@@ -51,6 +52,7 @@ pub(crate) fn run<T>(body: impl FnOnce() -> T) -> Option<T> {
 ///
 /// # Safety
 /// `error` is NULL or points to a `raftcore_error` whose `struct_size` is set.
+#[inline]
 pub(crate) unsafe fn report(
     error: *mut raftcore_error,
     body: impl FnOnce() -> Result<(), Failure>,
@@ -76,6 +78,7 @@ thread_local! {
 
 /// A panic inside an export becomes a status with a text: nothing is printed. All other panics,
 /// for example of a Rust program that links the static library, go where they went before.
+#[inline]
 fn quieten() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -3,15 +3,17 @@
 //! On leaving a call: a panic faults the node, the descriptor and the waiting threads learn
 //! whether there is a Ready, and the log lines are handed over when the lock is released.
 
+use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use raftcore::{Fault, Node};
+use raftcore::{Config, Fault, Node, NodeId};
 
 use crate::alive;
 use crate::awaited::Awaited;
-use crate::backend::{Backend, Occupied};
+use crate::backend::{Backend, Held, Occupied};
 use crate::error::Failure;
 use crate::journal::{Journal, Lines};
 use crate::node::raftcore_node;
@@ -22,18 +24,29 @@ use crate::status::RAFTCORE_ERR_REENTRY;
 
 /// What a `raftcore_node` is.
 pub(crate) struct Handle {
-    state: Mutex<State>,
+    lock: Arc<Mutex<()>>,
+    /// The member that it is.
+    pub(crate) id: NodeId,
+    /// Its storage is memory: no call on it calls the program, but for the log.
+    is_silent: bool,
+    /// Reached with the lock held.
+    state: UnsafeCell<State>,
     /// There may be a Ready, or a wake-up.
     pub(crate) changed: Condvar,
     /// Which thread is inside, so that a callback that comes back is refused; zero: none.
     inside: AtomicUsize,
     /// Whether there is a Ready, for a program that reads it without a call.
     pub(crate) word: AtomicI32,
+    /// Dropped after the node: then another may use the storage.
+    _storage: Occupied,
 }
+
+// SAFETY: `state` is only reached through `Locked`, and so by one thread at a time.
+unsafe impl Sync for Handle {}
 
 /// What the lock protects.
 pub(crate) struct State {
-    pub(crate) core: Node<Backend>,
+    pub(crate) core: Node<Held>,
     pub(crate) ready: ReadyMemory,
     pub(crate) awaited: Awaited,
     pub(crate) signal: Option<Signal>,
@@ -45,12 +58,23 @@ pub(crate) struct State {
     pub(crate) journal: Journal,
     /// Whether the fault was written to the log.
     fault_is_told: bool,
-    /// Dropped after the node: then another may use the storage.
-    _storage: Occupied,
 }
 
 impl Handle {
-    pub(crate) fn new(core: Node<Backend>, ready: ReadyMemory, storage: Occupied) -> Self {
+    /// A node on a storage that is given to it.
+    pub(crate) fn new(
+        config: &Config,
+        backend: &Backend,
+        storage: Occupied,
+        ready: ReadyMemory,
+    ) -> Result<Self, Failure> {
+        let lock = backend.lock_of_node();
+        let core = {
+            let _held = lock.lock();
+            // SAFETY: the core is in `state`, which is reached with this lock held, as it is here.
+            Node::new(config, unsafe { backend.held() })?
+        };
+        let id = core.id();
         let state = State {
             core,
             ready,
@@ -61,14 +85,17 @@ impl Handle {
             wakes: Wakes::default(),
             journal: Journal::default(),
             fault_is_told: false,
-            _storage: storage,
         };
-        Self {
-            state: Mutex::new(state),
+        Ok(Self {
+            lock,
+            id,
+            is_silent: backend.is_memory(),
+            state: UnsafeCell::new(state),
             changed: Condvar::new(),
             inside: AtomicUsize::new(0),
             word: AtomicI32::new(0),
-        }
+            _storage: storage,
+        })
     }
 
     /// Locks the node for one call.
@@ -79,12 +106,27 @@ impl Handle {
         if self.inside.load(Ordering::Relaxed) == me {
             return Err(reentry());
         }
-        let state = self.state.lock();
+        let guard = self.lock.lock();
         self.inside.store(me, Ordering::Relaxed);
-        let locked = Locked { handle: self, state: ManuallyDrop::new(state) };
+        let locked = Locked { handle: self, guard: ManuallyDrop::new(guard) };
         #[cfg(feature = "planted-panics")]
         crate::planted::panic_at(crate::planted::IN_THE_NODE);
         Ok(locked)
+    }
+
+    /// Locks the node for one call, if nobody is inside and the call will not call the program.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
+        let guard = self.lock.try_lock().filter(|_| self.is_silent)?;
+        self.inside.store(this_thread(), Ordering::Relaxed);
+        let mut locked = Locked { handle: self, guard: ManuallyDrop::new(guard) };
+        let state = locked.state();
+        if state.somebody_listens() || state.journal.is_heard() {
+            locked.unlock();
+            std::mem::forget(locked);
+            return None;
+        }
+        Some(locked)
     }
 
     /// One call.
@@ -100,81 +142,80 @@ impl Handle {
 /// A node that one thread is inside.
 pub(crate) struct Locked<'a> {
     handle: &'a Handle,
-    /// Taken out by `drop` alone.
-    state: ManuallyDrop<MutexGuard<'a, State>>,
+    /// Taken out by `unlock` alone.
+    guard: ManuallyDrop<MutexGuard<'a, ()>>,
 }
 
 impl Locked<'_> {
-    /// Acts on the node. Whatever comes of it, the rest is seen to by `drop`.
+    /// Acts on the node. Whatever comes of it, the rest is seen to here, or by `drop` after a
+    /// panic.
     #[inline]
     pub(crate) fn with<T>(
         mut self,
         act: impl FnOnce(&mut State) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        act(&mut self.state)
+        let handle = self.handle;
+        let state = self.state();
+        let result = act(state);
+        if state.somebody_listens() {
+            return result;
+        }
+        state.note(handle);
+        self.unlock();
+        std::mem::forget(self);
+        result
     }
 
     /// Lets others in and waits until something changed or the time is over; false if it is over.
     pub(crate) fn wait(&mut self, deadline: Option<std::time::Instant>) -> bool {
-        let Self { handle, state } = self;
+        let handle = self.handle;
+        let state = self.state();
         state.settle(handle);
         state.waiting = state.waiting.saturating_add(1);
         handle.inside.store(0, Ordering::Relaxed);
         let in_time = match deadline {
-            Some(deadline) => !handle.changed.wait_until(state, deadline).timed_out(),
+            Some(deadline) => !handle.changed.wait_until(&mut self.guard, deadline).timed_out(),
             None => {
-                handle.changed.wait(state);
+                handle.changed.wait(&mut self.guard);
                 true
             }
         };
         handle.inside.store(this_thread(), Ordering::Relaxed);
+        let state = self.state();
         state.waiting = state.waiting.saturating_sub(1);
         in_time
     }
 
     /// What the lock protects, while it is held.
-    pub(crate) fn state(&mut self) -> &mut State {
-        &mut self.state
-    }
-
-    /// Tells those who listen what became of the call. The lines are for when the lock is free.
-    #[cold]
-    fn tell(&mut self) -> Option<Lines> {
-        if std::thread::panicking() {
-            let fault = Fault::Panic("in a call through the C ABI".to_owned());
-            self.state.core.fault_with(fault);
-        }
-        self.state.settle(self.handle);
-        self.state.take_lines()
-    }
-
-    /// For a program that reads it without a call.
     #[inline]
-    fn note(&self) {
-        if self.state.word_is_read {
-            self.handle.word.store(i32::from(self.state.has_news()), Ordering::Release);
-        }
+    pub(crate) fn state(&mut self) -> &mut State {
+        // SAFETY: the lock is held, and there is one `Locked` while it is: the state is borrowed
+        // from it alone.
+        unsafe { &mut *self.handle.state.get() }
     }
 
+    #[inline]
     fn unlock(&mut self) {
         self.handle.inside.store(0, Ordering::Relaxed);
-        // SAFETY: called once, at the end of `drop`, and nothing looks at it afterwards.
-        unsafe { ManuallyDrop::drop(&mut self.state) }
+        // SAFETY: called once, as the last thing that is done with this value.
+        unsafe { ManuallyDrop::drop(&mut self.guard) }
     }
 }
 
 impl Drop for Locked<'_> {
-    #[inline]
+    /// Tells those who listen what became of the call. The lines wait until the lock is free.
+    #[cold]
     fn drop(&mut self) {
-        if self.state.somebody_listens() || std::thread::panicking() {
-            let lines = self.tell();
-            self.note();
-            self.unlock();
-            drop(lines);
-        } else {
-            self.note();
-            self.unlock();
+        let handle = self.handle;
+        let state = self.state();
+        if std::thread::panicking() {
+            state.core.fault_with(Fault::Panic("in a call through the C ABI".to_owned()));
         }
+        state.settle(handle);
+        let lines = state.take_lines();
+        state.note(handle);
+        self.unlock();
+        drop(lines);
     }
 }
 
@@ -191,6 +232,14 @@ impl State {
             || self.waiting > 0
             || self.journal.has_lines()
             || (self.core.fault().is_some() && !self.fault_is_told && self.journal.is_heard())
+    }
+
+    /// For a program that reads it without a call.
+    #[inline]
+    fn note(&self, handle: &Handle) {
+        if self.word_is_read {
+            handle.word.store(i32::from(self.has_news()), Ordering::Release);
+        }
     }
 
     /// Lets everyone who waits know whether there is something to take.
@@ -248,14 +297,15 @@ mod tests {
     use raftcore::{ConfState, Config, MemoryStorage};
 
     use super::*;
+    use crate::config::Manner;
     use crate::status::{RAFTCORE_ERR_FAULTED, RAFTCORE_ERR_PANIC};
 
     fn node() -> Handle {
         let storage = MemoryStorage::with_conf_state(ConfState::with_voters([1]));
         let backend = Backend::memory(storage);
         let occupied = backend.occupy().unwrap();
-        let core = Node::new(&Config::new(1, 1), backend).unwrap();
-        Handle::new(core, ReadyMemory::new(1, false), occupied)
+        let manner = Manner { forms: 1, is_async: false, auto_persist: false };
+        Handle::new(&Config::new(1, 1), &backend, occupied, ReadyMemory::new(manner)).unwrap()
     }
 
     fn tick(node: &Handle) -> i32 {

@@ -78,7 +78,7 @@ fn layouts() -> Vec<Layout> {
             election_timeout_ticks, heartbeat_interval_ticks, read_only, message_forms,
             check_quorum, pre_vote, forward_proposals, validate_conf_changes,
             step_down_on_removal, votes_wait_for_sync, async_storage_writes,
-            coalesce_appends,
+            coalesce_appends, auto_persist, reserved,
         }
         raftcore_storage_callbacks {
             struct_size, user_data, initial_state, entries, term, first_index, last_index,

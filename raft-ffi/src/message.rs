@@ -201,6 +201,15 @@ pub unsafe extern "C" fn raftcore_message_describe(
 }
 
 impl raftcore_messages {
+    /// Shows these messages, which somebody else keeps alive. Written where it stays.
+    #[inline]
+    pub(crate) const fn show(&mut self, items: &[raftcore_message]) {
+        if !items.is_empty() {
+            self.items = items.as_ptr();
+            self.count = items.len();
+        }
+    }
+
     /// A view of messages that somebody else keeps alive.
     pub(crate) const fn of(items: &[raftcore_message]) -> Self {
         let first = if items.is_empty() { ptr::null() } else { items.as_ptr() };

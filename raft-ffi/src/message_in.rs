@@ -86,7 +86,7 @@ unsafe fn copy_entries(view: &raftcore_message) -> Result<Vec<schema::Entry>, Fa
         kind: view.kind,
         term: view.term,
         index: view.index,
-        data: block.split_to(view.data.len),
+        data: block.split_to(view.data.len).freeze(),
     };
     Ok(views.iter().map(flat).collect())
 }

@@ -6,10 +6,10 @@
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
-use raftcore::{MemoryStorage, Node, Peer, SnapshotStatus};
+use raftcore::{MemoryStorage, Peer, SnapshotStatus};
 
 use crate::alive;
-use crate::backend::Backend;
+use crate::backend::{self, Backend};
 use crate::config::{self, raftcore_config};
 use crate::entry;
 use crate::error::{Failure, raftcore_error};
@@ -51,7 +51,8 @@ pub unsafe extern "C" fn raftcore_node_create(
 ) -> raftcore_status {
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
-        let (out, (config, forms)) = unsafe { (Out::required(out, "out")?, config::copy(config)?) };
+        let (out, (config, manner)) =
+            unsafe { (Out::required(out, "out")?, config::copy(config)?) };
         let backend = if storage.is_null() {
             Backend::memory(MemoryStorage::new())
         } else {
@@ -59,9 +60,10 @@ pub unsafe extern "C" fn raftcore_node_create(
             unsafe { storage::of(storage) }?.clone()
         };
         let occupied = backend.occupy()?;
-        let core = Node::new(&config, backend)?;
-        let memory = ReadyMemory::new(forms, config.async_storage_writes);
-        let handle = Handle::new(core, memory, occupied);
+        if manner.auto_persist && !backend.is_memory() {
+            return Err(backend::not_memory());
+        }
+        let handle = Handle::new(&config, &backend, occupied, ReadyMemory::new(manner))?;
         out.write(alive::born(Box::into_raw(Box::new(raftcore_node { handle }))));
         Ok(())
     })

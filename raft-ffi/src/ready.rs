@@ -247,10 +247,16 @@ const PERSIST_ALL: u32 =
 impl State {
     /// Takes the next Ready: its address, or NULL.
     pub(crate) fn take_ready(&mut self) -> Result<*const raftcore_ready, Failure> {
-        Ok(match self.core.ready()? {
-            Some(ready) => self.ready.fill(ready, &mut self.awaited),
-            None => ptr::null(),
-        })
+        let Some(ready) = self.core.ready()? else { return Ok(ptr::null()) };
+        let manner = self.ready.manner;
+        let slot = self.ready.free_slot();
+        let address = slot.fill(ready, manner.forms, &mut self.awaited);
+        if manner.auto_persist {
+            // If the program's own writes to the storage stand in the way, the Ready cannot be
+            // advanced, and raftcore_node_persist says why.
+            let _ = self.persist(address, PERSIST_ALL);
+        }
+        Ok(address)
     }
 
     fn advance(&mut self, address: *const raftcore_ready) -> Result<(), Failure> {
@@ -301,7 +307,7 @@ impl State {
 
     fn persist(&mut self, address: *const raftcore_ready, parts: u32) -> Result<(), Failure> {
         let slot = self.ready.find(address)?;
-        let mut storage = self.core.storage().as_memory()?.lock();
+        let storage = self.core.storage_mut().memory_log()?;
         let wanted = |part| parts & part != 0 && slot.persisted & part == 0;
         let ready = slot.ready()?;
         let mut done = 0;
@@ -320,7 +326,6 @@ impl State {
             }
             Ok::<_, Failure>(())
         })();
-        drop(storage);
         slot.persisted |= done;
         result
     }

@@ -1,8 +1,10 @@
 //! What a Ready points to many times, in C's form: arrays that are refilled for each Ready.
 //!
 //! Every array is sized before a pointer into it is taken.
+//!
+//! A view of an entry is made once: when it is to be persisted. The same view is then in messages,
+//! and in the later Ready that has it committed.
 
-use std::ops::Range;
 use std::ptr;
 
 use bytes::BytesMut;
@@ -22,10 +24,14 @@ use crate::snapshot::{SnapshotView, raftcore_snapshot};
 pub(crate) struct Arrays {
     /// Which `RAFTCORE_FORM_` messages come in.
     forms: u32,
-    /// All entries: to persist, to apply, and in messages.
-    entries: Vec<raftcore_entry>,
-    /// Which entries of the core are there already: a leader sends one block to each member.
-    known: Vec<Known>,
+    /// The entries that were to be persisted last, in this Ready or in one before it.
+    stored: Views,
+    /// Keeps what `stored` shows, once the Ready that brought it is given back.
+    kept: Entries,
+    /// The number of that Ready.
+    brought: u64,
+    /// Entries that are in this Ready and not in `stored`.
+    others: Views,
     read_states: Vec<raftcore_read_state>,
     messages: Vec<raftcore_message>,
     /// The snapshots in messages.
@@ -35,6 +41,14 @@ pub(crate) struct Arrays {
     /// The encoded messages, one after the other.
     encoded: BytesMut,
     encoded_ends: Vec<usize>,
+}
+
+/// Entries in C's form.
+#[derive(Default)]
+struct Views {
+    items: Vec<raftcore_entry>,
+    /// Which entries of the core these are: a leader sends one block to each member.
+    known: Vec<Known>,
 }
 
 /// A run of entries of the core, and where its views begin.
@@ -57,18 +71,24 @@ impl Arrays {
     /// taken.
     pub(crate) fn reserve(&mut self, ready: &Ready, forms: u32) {
         self.forms = forms;
-        let mut room = Room::default();
-        room.add(&ready.messages);
-        room.add(&ready.messages_after_sync);
+        let messages = ready.messages.len() + ready.messages_after_sync.len();
+        let mut room = Room { messages, ..Room::default() };
+        if forms & RAFTCORE_FORM_FIELDS != 0 {
+            ready.messages.iter().for_each(|message| room.add(message));
+            ready.messages_after_sync.iter().for_each(|message| room.add(message));
+        }
         if ready.append.is_some() || ready.apply.is_some() {
             room.add_storage_work(ready);
         }
-        let own_entries = ready.entries.len() + ready.committed.len();
-        clear_for(&mut self.entries, own_entries + room.entries);
+        if !ready.entries.is_empty() {
+            self.kept = Entries::new();
+            self.brought = ready.number();
+            self.stored.clear_for(ready.entries.len());
+        }
+        self.others.clear_for(ready.committed.len() + room.entries);
         clear_for(&mut self.messages, room.messages);
         clear_for(&mut self.snapshots, room.snapshots);
         clear_for(&mut self.read_states, ready.read_states.len());
-        self.known.clear();
         self.flats.clear();
         if forms & RAFTCORE_FORM_ENCODED != 0 {
             self.encode(ready);
@@ -92,44 +112,50 @@ impl Arrays {
         }
     }
 
+    /// Views of the entries that are to be persisted.
     #[inline]
-    pub(crate) fn add_entries(&mut self, entries: &Entries) -> raftcore_entries {
+    pub(crate) fn add_stored(&mut self, entries: &Entries) -> &[raftcore_entry] {
+        if entries.is_empty() { &[] } else { self.stored.add(entries) }
+    }
+
+    /// Views of other entries, unless there are some already.
+    #[inline]
+    pub(crate) fn add_entries(&mut self, entries: &Entries) -> &[raftcore_entry] {
         if entries.is_empty() {
-            return raftcore_entries::EMPTY;
+            return &[];
         }
-        let views = self.place(entries);
-        raftcore_entries::of(&self.entries[views])
-    }
-
-    /// Makes views of entries, unless there are some. Returns where they are.
-    fn place(&mut self, entries: &Entries) -> Range<usize> {
-        let start = self.entries.len();
-        let mut runs = entries.slices();
-        let Some(run) = runs.next() else { return start..start };
-        if runs.next().is_some() {
-            for run in entries.slices() {
-                self.add_run(run);
+        if let Some(run) = one_run(entries) {
+            if let Some(found) = self.stored.find(run) {
+                return &self.stored.items[found..found + run.len()];
             }
-        } else if let Some(known) = self.known.iter().find_map(|known| known.start_of(run)) {
-            return known..known + run.len();
-        } else {
-            self.add_run(run);
+            if let Some(found) = self.others.find(run) {
+                return &self.others.items[found..found + run.len()];
+            }
         }
-        start..self.entries.len()
+        self.others.add(entries)
     }
 
-    fn add_run(&mut self, run: &[Entry]) {
-        self.known.push(Known { run, start: self.entries.len() });
-        self.entries.extend(run.iter().map(raftcore_entry::of));
+    /// Keeps the entries of a Ready that is given back: they are soon committed.
+    pub(crate) fn keep(&mut self, ready: &mut Ready) {
+        if !ready.entries.is_empty() {
+            self.kept = std::mem::take(&mut ready.entries);
+        }
+    }
+
+    /// Gives them back to the Ready that brought them, if it brought some.
+    pub(crate) fn give_back(&mut self, ready: &mut Ready) {
+        if self.brought == ready.number() {
+            ready.entries = std::mem::take(&mut self.kept);
+        }
     }
 
     #[inline]
-    pub(crate) fn add_messages(&mut self, messages: &[Message]) -> raftcore_messages {
+    pub(crate) fn add_messages(&mut self, messages: &[Message]) -> &[raftcore_message] {
         let start = self.messages.len();
         for message in messages {
             self.add_message(message);
         }
-        raftcore_messages::of(&self.messages[start..])
+        &self.messages[start..]
     }
 
     /// What the two storage threads pass on.
@@ -164,7 +190,7 @@ impl Arrays {
     fn add_message(&mut self, message: &Message) {
         let number = self.messages.len();
         let has_fields = self.forms & RAFTCORE_FORM_FIELDS != 0;
-        let mut entries = raftcore_entries::EMPTY;
+        let mut entries: *const [raftcore_entry] = &[];
         if let (true, Some(carried)) = (has_fields, raftcore_message::entries_of(message)) {
             entries = self.add_entries(carried);
         }
@@ -177,7 +203,8 @@ impl Arrays {
             view.encoded = raftcore_slice::of(&self.encoded[before..*end]);
         }
         if has_fields {
-            view.entries = entries;
+            // SAFETY: a view of ours, in an array that this function does not touch any more.
+            view.entries.show(unsafe { &*entries });
             view.context = raftcore_message::context_of(message);
         }
         if let (true, Body::Snapshot(snapshot)) = (has_fields, &message.body) {
@@ -214,8 +241,32 @@ impl Arrays {
     }
 }
 
+impl Views {
+    #[inline]
+    fn clear_for(&mut self, count: usize) {
+        clear_for(&mut self.items, count);
+        self.known.clear();
+    }
+
+    fn add(&mut self, entries: &Entries) -> &[raftcore_entry] {
+        let start = self.items.len();
+        for run in entries.slices() {
+            self.known.push(Known { run, start: self.items.len() });
+            self.items.extend(run.iter().map(raftcore_entry::of));
+        }
+        &self.items[start..]
+    }
+
+    /// Where the views of this run begin, if there are some.
+    #[inline]
+    fn find(&self, run: &[Entry]) -> Option<usize> {
+        self.known.iter().find_map(|known| known.start_of(run))
+    }
+}
+
 impl Known {
     /// Where the views of this run begin, if it is a part of what is known.
+    #[inline]
     fn start_of(&self, run: &[Entry]) -> Option<usize> {
         let first = self.run.cast::<Entry>().addr();
         let from = run.as_ptr().addr().checked_sub(first)? / size_of::<Entry>();
@@ -233,13 +284,7 @@ struct Room {
 
 impl Room {
     #[inline]
-    fn add(&mut self, messages: &[Message]) {
-        self.messages += messages.len();
-        messages.iter().for_each(|message| self.add_content(message));
-    }
-
-    #[inline]
-    fn add_content(&mut self, message: &Message) {
+    fn add(&mut self, message: &Message) {
         self.entries += raftcore_message::entries_of(message).map_or(0, Entries::len);
         self.snapshots += usize::from(matches!(message.body, Body::Snapshot(_)));
     }
@@ -249,12 +294,20 @@ impl Room {
         for reply in ready.append.iter().flat_map(|append| &append.replies) {
             self.messages += 1;
             if let Reply::Peer(message) = reply {
-                self.add_content(message);
+                self.add(message);
             }
         }
     }
 }
 
+/// The entries, if they lie in one run.
+#[inline]
+fn one_run(entries: &Entries) -> Option<&[Entry]> {
+    let mut runs = entries.slices();
+    runs.next().filter(|_| runs.next().is_none())
+}
+
+#[inline]
 fn clear_for<T>(array: &mut Vec<T>, count: usize) {
     array.clear();
     array.reserve(count);

@@ -8,10 +8,10 @@
 use raftcore::{Message, Ready, Reply};
 
 use crate::awaited::Awaited;
-use crate::config::RAFTCORE_FORM_ENCODED;
+use crate::config::{Manner, RAFTCORE_FORM_ENCODED};
 use crate::entry::raftcore_hard_state;
 use crate::error::Failure;
-use crate::message::raftcore_message;
+use crate::message::{raftcore_message, raftcore_messages};
 use crate::ready::{raftcore_read_states, raftcore_ready, raftcore_soft_state};
 use crate::ready_arrays::{Arrays, Work};
 use crate::snapshot::SnapshotView;
@@ -19,10 +19,7 @@ use crate::status::RAFTCORE_ERR_STALE_READY;
 
 /// The memory of one node's Readies.
 pub(crate) struct ReadyMemory {
-    /// Which `RAFTCORE_FORM_` messages come in.
-    forms: u32,
-    /// Whether a Ready is advanced before the next is taken.
-    one_at_a_time: bool,
+    pub(crate) manner: Manner,
     /// One, as long as no more are outstanding at a time.
     slots: Vec<Slot>,
 }
@@ -51,22 +48,22 @@ struct Head {
 }
 
 impl ReadyMemory {
-    pub(crate) fn new(forms: u32, is_async: bool) -> Self {
-        Self { forms, one_at_a_time: !is_async, slots: vec![Slot::new()] }
+    pub(crate) fn new(manner: Manner) -> Self {
+        Self { manner, slots: vec![Slot::new()] }
     }
 
     /// Whether no Ready can be taken before the last one is advanced.
     pub(crate) fn is_full(&self) -> bool {
-        self.one_at_a_time && self.slots.iter().any(|slot| slot.outstanding.is_some())
+        !self.manner.is_async && self.slots.iter().any(|slot| slot.outstanding.is_some())
     }
 
     /// Whether messages come encoded.
     pub(crate) const fn encodes(&self) -> bool {
-        self.forms & RAFTCORE_FORM_ENCODED != 0
+        self.manner.forms & RAFTCORE_FORM_ENCODED != 0
     }
 
     pub(crate) const fn is_async(&self) -> bool {
-        !self.one_at_a_time
+        self.manner.is_async
     }
 
     /// The place of the outstanding Ready with this address.
@@ -80,14 +77,15 @@ impl ReadyMemory {
         found.ok_or_else(not_outstanding)
     }
 
-    /// Makes a new Ready an outstanding one, and returns its address.
-    pub(crate) fn fill(&mut self, ready: Ready, awaited: &mut Awaited) -> *const raftcore_ready {
+    /// A place for another Ready.
+    #[inline]
+    pub(crate) fn free_slot(&mut self) -> &mut Slot {
         let free = self.slots.iter().position(|slot| slot.outstanding.is_none());
         let at = free.unwrap_or_else(|| {
             self.slots.push(Slot::new());
             self.slots.len().saturating_sub(1)
         });
-        self.slots[at].fill(ready, self.forms, awaited)
+        &mut self.slots[at]
     }
 }
 
@@ -116,13 +114,45 @@ impl Slot {
         found.ok_or_else(|| Failure::new(RAFTCORE_ERR_STALE_READY, text))
     }
 
-    /// Takes the outstanding Ready out, to be advanced. Its memory stays as it is.
+    /// The messages of the core that this list in the outstanding Ready shows, but for those that
+    /// do not travel.
+    #[inline]
+    pub(crate) fn travelling(
+        &self,
+        views: &raftcore_messages,
+    ) -> Result<impl Iterator<Item = &Message>, Failure> {
+        let (head, ready) = (&self.heads[self.current].ready, self.ready()?);
+        let is = |list: &raftcore_messages| (list.items, list.count) == (views.items, views.count);
+        let mut replies: &[Reply] = &[];
+        let messages: &[Message] = if views.count == 0 {
+            &[]
+        } else if is(&head.messages) {
+            &ready.messages
+        } else if is(&head.messages_after_sync) {
+            replies = ready.append.as_ref().map_or(replies, |append| &append.replies);
+            &ready.messages_after_sync
+        } else {
+            let text = "the messages are no list of this Ready's that travels";
+            return Err(Failure::new(RAFTCORE_ERR_STALE_READY, text));
+        };
+        let replies = replies.iter().filter_map(|reply| match reply {
+            Reply::Peer(message) => Some(message),
+            Reply::Local(_) => None,
+        });
+        Ok(messages.iter().chain(replies))
+    }
+
+    /// Takes the outstanding Ready out, to be advanced. Its memory stays as it is, and its entries
+    /// stay here, where they are shown: they are soon committed.
     pub(crate) fn take(&mut self) -> Option<Ready> {
-        self.outstanding.take()
+        let mut ready = self.outstanding.take()?;
+        self.arrays.keep(&mut ready);
+        Some(ready)
     }
 
     /// Puts it back: it could not be advanced.
-    pub(crate) fn put_back(&mut self, ready: Ready) {
+    pub(crate) fn put_back(&mut self, mut ready: Ready) {
+        self.arrays.give_back(&mut ready);
         self.outstanding = Some(ready);
     }
 
@@ -132,7 +162,13 @@ impl Slot {
         self.heads[self.current].ready = raftcore_ready::EMPTY;
     }
 
-    fn fill(&mut self, ready: Ready, forms: u32, awaited: &mut Awaited) -> *const raftcore_ready {
+    /// Makes a new Ready the outstanding one, and returns its address.
+    pub(crate) fn fill(
+        &mut self,
+        ready: Ready,
+        forms: u32,
+        awaited: &mut Awaited,
+    ) -> *const raftcore_ready {
         self.current = 1 - self.current;
         self.persisted = 0;
         let arrays = &mut self.arrays;
@@ -143,11 +179,11 @@ impl Slot {
         let view = &mut head.ready;
         view.number = ready.number();
         view.must_sync = ready.must_sync.into();
-        view.entries = arrays.add_entries(&ready.entries);
-        view.committed = arrays.add_entries(&ready.committed);
-        view.messages = arrays.add_messages(&ready.messages);
+        view.entries.show(arrays.add_stored(&ready.entries));
+        view.committed.show(arrays.add_entries(&ready.committed));
+        view.messages.show(arrays.add_messages(&ready.messages));
         // One of the two is empty, as the node persists.
-        view.messages_after_sync = arrays.add_messages(&ready.messages_after_sync);
+        view.messages_after_sync.show(arrays.add_messages(&ready.messages_after_sync));
         if ready.append.is_some() || ready.apply.is_some() {
             let (snapshot, committed) = (view.snapshot, view.committed);
             let mut work = Work { awaited, snapshot, committed };

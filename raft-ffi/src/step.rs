@@ -8,10 +8,10 @@
 
 use std::ffi::c_void;
 
-use raftcore::Node;
 use raftcore::wire::schema;
+use raftcore::{Node, NodeId};
 
-use crate::backend::Backend;
+use crate::backend::Held;
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, Handle};
 use crate::message::{raftcore_message, raftcore_messages};
@@ -113,15 +113,93 @@ pub unsafe extern "C" fn raftcore_node_step_from(
         // SAFETY: the caller's promises; `ready` and `message` are compared and not read.
         let (node, from) = unsafe { (handle::of(node)?, handle::of(from)?) };
         // One lock at a time.
-        let mut from = from.lock()?;
-        let message = from.state().ready.find(ready)?.message(message)?.clone();
-        drop(from);
-        Ok(node.lock()?.state().core.step(message)?)
+        let message = from.call(|from| Ok(from.ready.find(ready)?.message(message)?.clone()))?;
+        node.call(|node| Ok(node.core.step(message)?))
     })
 }
 
+/// Hands in messages of an outstanding Ready of the node from, each to the member that it is for,
+/// in one call: what raftcore_node_step_from does for one. messages is a whole list of the Ready,
+/// messages or messages_after_sync. nodes, an array of count, are the members in this process, in
+/// any order; NULL stands for none. What is for others, and what goes back to its own node, is
+/// passed over. Each message is tried, whatever became of those before it. Returns RAFTCORE_OK when
+/// all were taken, otherwise the status of the first that was not. Fails with
+/// RAFTCORE_ERR_STALE_READY when the Ready is not outstanding or the list none of its own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_deliver(
+    from: *const raftcore_node,
+    ready: *const raftcore_ready,
+    messages: *const raftcore_messages,
+    nodes: *const *mut raftcore_node,
+    count: usize,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        if messages.is_null() {
+            return Err(Failure::null("messages"));
+        }
+        // SAFETY: the caller's promises; `ready` is compared and not read, and so are the items.
+        let (from, messages, nodes) =
+            unsafe { (handle::of(from)?, messages.read(), slice::array(nodes, count, "nodes")?) };
+        // SAFETY: the caller's promise for `nodes`.
+        unsafe { deliver(from, ready, &messages, nodes) }
+    })
+}
+
+/// Steps each message where it goes. Who waits for a lock, or calls the program, must not hold
+/// another one: such messages, and those behind them, are copied and have to wait.
+///
+/// # Safety
+/// As for [`handle::of`], for each node that is not NULL.
+unsafe fn deliver(
+    from: &Handle,
+    ready: *const raftcore_ready,
+    messages: &raftcore_messages,
+    nodes: &[*mut raftcore_node],
+) -> Result<(), Failure> {
+    let mut first = None;
+    let mut late = Vec::new();
+    from.call(|from| {
+        for message in from.ready.find(ready)?.travelling(messages)? {
+            // SAFETY: as promised by the caller.
+            let Some(to) = unsafe { find(nodes, message.to) }? else { continue };
+            match to.try_lock().filter(|_| late.is_empty()) {
+                Some(to) => {
+                    let result = to.with(|to| Ok(to.core.step(message.clone())?));
+                    first = first.take().or(result.err());
+                }
+                None => late.push((to, message.clone())),
+            }
+        }
+        Ok(())
+    })?;
+    for (to, message) in late {
+        let result = to.call(|to| Ok(to.core.step(message)?));
+        first = first.or(result.err());
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// The node of this member.
+///
+/// # Safety
+/// As for [`handle::of`], for each that is not NULL.
+unsafe fn find<'a>(
+    nodes: &[*mut raftcore_node],
+    id: NodeId,
+) -> Result<Option<&'a Handle>, Failure> {
+    for node in nodes.iter().filter(|node| !node.is_null()) {
+        // SAFETY: as promised by the caller.
+        let node = unsafe { handle::of(*node) }?;
+        if node.id == id {
+            return Ok(Some(node));
+        }
+    }
+    Ok(None)
+}
+
 /// A message that came as a struct.
-fn step_flat(node: &mut Node<Backend>, flat: schema::Message) -> Result<(), raftcore::Error> {
+fn step_flat(node: &mut Node<Held>, flat: schema::Message) -> Result<(), raftcore::Error> {
     node.step(flat.try_into().map_err(raftcore::Error::Refused)?)
 }
 
@@ -133,7 +211,7 @@ unsafe fn step_each<T>(
     node: &Handle,
     messages: Vec<T>,
     statuses: *mut raftcore_status,
-    step: impl Fn(&mut Node<Backend>, T) -> Result<(), raftcore::Error>,
+    step: impl Fn(&mut Node<Held>, T) -> Result<(), raftcore::Error>,
 ) -> Result<(), Failure> {
     node.call(|state| {
         let mut first = None;

@@ -11,7 +11,7 @@
 
 use std::ffi::c_void;
 
-use raftcore::{Index, MemoryStorage, Storage as _};
+use raftcore::{Index, MemoryStorage, Storage};
 
 use crate::alive;
 use crate::backend::Backend;
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn raftcore_storage_append(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, entries) = unsafe { (of(storage)?, entry::copy_all(entries, "entries")?) };
-        Ok(storage.as_memory()?.lock().append(&entries)?)
+        Ok(storage.memory_log()?.append(&entries)?)
     })
 }
 
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn raftcore_storage_set_conf_state(
         // SAFETY: the caller's promises for its arguments.
         let (storage, state) =
             unsafe { (of(storage)?, membership::copy_state(conf_state, "conf_state")?) };
-        storage.as_memory()?.lock().set_conf_state(state);
+        storage.memory_log()?.set_conf_state(state);
         Ok(())
     })
 }
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn raftcore_storage_set_hard_state(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, state) = unsafe { (of(storage)?, entry::copy_hard_state(hard_state)?) };
-        storage.as_memory()?.lock().set_hard_state(state);
+        storage.memory_log()?.set_hard_state(state);
         Ok(())
     })
 }
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn raftcore_storage_apply_snapshot(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, snapshot) = unsafe { (of(storage)?, snapshot::copy(snapshot, "snapshot")?) };
-        Ok(storage.as_memory()?.lock().apply_snapshot(snapshot)?)
+        Ok(storage.memory_log()?.apply_snapshot(snapshot)?)
     })
 }
 
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn raftcore_storage_create_snapshot(
             };
             (of(storage)?, state, slice::copy(data, len, "data")?, Out::optional(out))
         };
-        let snapshot = storage.as_memory()?.lock().create_snapshot(Index(index), state, data)?;
+        let snapshot = storage.memory_log()?.create_snapshot(Index(index), state, data)?;
         if out.is_wanted() {
             out.write(snapshot::give(snapshot));
         }
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn raftcore_storage_compact(
     guard!(error, {
         // SAFETY: the caller's promise for `storage`.
         let storage = unsafe { of(storage) }?;
-        Ok(storage.as_memory()?.lock().compact(Index(index))?)
+        Ok(storage.memory_log()?.compact(Index(index))?)
     })
 }
 
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn raftcore_storage_first_index(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, out) = unsafe { (of(storage)?, Out::required(out, "out")?) };
-        out.write(storage.first_index()?.0);
+        out.write(storage.read(Storage::first_index)?.0);
         Ok(())
     })
 }
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn raftcore_storage_last_index(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, out) = unsafe { (of(storage)?, Out::required(out, "out")?) };
-        out.write(storage.last_index()?.0);
+        out.write(storage.read(Storage::last_index)?.0);
         Ok(())
     })
 }
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn raftcore_storage_term(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, out) = unsafe { (of(storage)?, Out::required(out, "out")?) };
-        out.write(storage.term(Index(index))?.0);
+        out.write(storage.read(|log| log.term(Index(index)))?.0);
         Ok(())
     })
 }
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn raftcore_storage_entries(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, out) = unsafe { (of(storage)?, Out::required(out, "out")?) };
-        let entries = storage.entries(Index(low), Index(high), max_bytes)?;
+        let entries = storage.read(|log| log.entries(Index(low), Index(high), max_bytes))?;
         out.write(entry::give(entries));
         Ok(())
     })
@@ -276,7 +276,7 @@ pub unsafe extern "C" fn raftcore_storage_initial_state(
         // SAFETY: the caller's promises for its arguments.
         let (storage, hard_out, conf_out) =
             unsafe { (of(storage)?, Out::optional(hard_state), Out::optional(conf_state)) };
-        let (hard, conf) = storage.initial_state()?;
+        let (hard, conf) = storage.read(Storage::initial_state)?;
         hard_out.write(hard.into());
         if conf_out.is_wanted() {
             conf_out.write(membership::give_state(conf));
@@ -296,7 +296,7 @@ pub unsafe extern "C" fn raftcore_storage_snapshot(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (storage, out) = unsafe { (of(storage)?, Out::required(out, "out")?) };
-        out.write(snapshot::give(storage.snapshot()?));
+        out.write(snapshot::give(storage.read(Storage::snapshot)?));
         Ok(())
     })
 }

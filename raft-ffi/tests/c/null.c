@@ -84,6 +84,10 @@ static void newer_node_functions(raftcore_node *node)
     IS_NULL(raftcore_node_step_from(NULL, node, NULL, &message, &error));
     IS_NULL(raftcore_node_step_from(node, NULL, NULL, &message, &error));
     IS_NULL(raftcore_node_step_from(node, node, NULL, &message, &error));
+    IS_NULL(raftcore_node_deliver(NULL, NULL, &messages, NULL, 0, &error));
+    IS_NULL(raftcore_node_deliver(node, NULL, &messages, NULL, 0, &error));
+    IS_NULL(raftcore_node_deliver(node, NULL, NULL, NULL, 0, &error));
+    IS_NULL(raftcore_node_deliver(node, NULL, &messages, NULL, 1, &error));
     IS_NULL(raftcore_node_propose_packed(NULL, NULL, 0, NULL, 0, NULL, &error));
     IS_NULL(raftcore_node_propose_packed(node, NULL, 1, &one, 1, NULL, &error));
     IS_NULL(raftcore_node_propose_packed(node, "", 1, NULL, 1, NULL, &error));

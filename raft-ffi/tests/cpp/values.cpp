@@ -55,7 +55,7 @@ static void a_configuration_takes_every_field()
     config.read_only(RAFTCORE_READ_ONLY_LEASE_BASED).message_forms(RAFTCORE_FORM_ENCODED);
     config.check_quorum(false).pre_vote(false).forward_proposals(false);
     config.validate_conf_changes(false).step_down_on_removal(true).votes_wait_for_sync(false);
-    config.async_storage_writes(true).coalesce_appends(false);
+    config.async_storage_writes(true).coalesce_appends(false).auto_persist(true);
     const raftcore_config &raw = config.raw();
     CHECK(raw.seed == 1 && raw.applied == 2 && raw.max_message_bytes == 3);
     CHECK(raw.max_committed_bytes_per_ready == 4 && raw.max_uncommitted_bytes == 5);
@@ -65,7 +65,7 @@ static void a_configuration_takes_every_field()
     CHECK(raw.message_forms == RAFTCORE_FORM_ENCODED && raw.check_quorum == 0);
     CHECK(raw.pre_vote == 0 && raw.forward_proposals == 0 && raw.validate_conf_changes == 0);
     CHECK(raw.step_down_on_removal == 1 && raw.votes_wait_for_sync == 0);
-    CHECK(raw.async_storage_writes == 1 && raw.coalesce_appends == 0);
+    CHECK(raw.async_storage_writes == 1 && raw.coalesce_appends == 0 && raw.auto_persist == 1);
     // What cannot be is said when the node is made.
     FAILS(raftcore::node::create(config), RAFTCORE_ERR_CONFIG);
 }
