@@ -35,7 +35,7 @@ type peers struct {
 	// Why a peer refused the last post.
 	refusals map[uint64]string
 	// Where members listen to this node.
-	streams map[uint64]*stream
+	speakers map[uint64]*speaker
 
 	// The streams that this node listens to, and what it asks for them with: each has a connection
 	// of its own. They are the node's goroutine's.
@@ -54,7 +54,7 @@ type queue struct {
 func newPeers(n *node, own string) *peers {
 	return &peers{
 		node: n, own: own, queues: map[uint64]*queue{}, learned: map[uint64]string{},
-		refusals: map[uint64]string{}, streams: map[uint64]*stream{},
+		refusals: map[uint64]string{}, speakers: map[uint64]*speaker{},
 		listening: map[uint64]listener{},
 		client:    &http.Client{Timeout: n.options.timeout + time.Second},
 		listens:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
@@ -115,7 +115,7 @@ func (p *peers) drainQueue(address string, to uint64, q *queue) {
 			p.mu.Unlock()
 			return
 		}
-		s := p.streams[to]
+		s := p.speakers[to]
 		p.mu.Unlock()
 		body := bytes.Join(frames, nil)
 		var arrived bool

@@ -24,8 +24,8 @@ const (
 	pauseTicks  = 5
 )
 
-// stream is the end of one that speaks.
-type stream struct {
+// speaker is the end that speaks: the answer to a member that asked for it.
+type speaker struct {
 	out     http.ResponseWriter
 	control *http.ResponseController
 	done    chan struct{}
@@ -34,7 +34,7 @@ type stream struct {
 }
 
 // say writes frames; false when the stream is broken.
-func (s *stream) say(frames []byte, patience time.Duration) bool {
+func (s *speaker) say(frames []byte, patience time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -55,7 +55,7 @@ func (s *stream) say(frames []byte, patience time.Duration) bool {
 }
 
 // close waits for a write that is under way.
-func (s *stream) close() {
+func (s *speaker) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
@@ -79,15 +79,15 @@ func (p *peers) serveStream(w http.ResponseWriter, r *http.Request, from uint64,
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	s := &stream{out: w, control: http.NewResponseController(w), done: make(chan struct{})}
+	s := &speaker{out: w, control: http.NewResponseController(w), done: make(chan struct{})}
 	if s.control.Flush() != nil {
 		return
 	}
 	p.mu.Lock()
-	if old := p.streams[from]; old != nil {
+	if old := p.speakers[from]; old != nil {
 		go old.close()
 	}
-	p.streams[from] = s
+	p.speakers[from] = s
 	p.mu.Unlock()
 	select {
 	case <-s.done:
@@ -97,8 +97,8 @@ func (p *peers) serveStream(w http.ResponseWriter, r *http.Request, from uint64,
 	s.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.streams[from] == s {
-		delete(p.streams, from)
+	if p.speakers[from] == s {
+		delete(p.speakers, from)
 	}
 }
 
@@ -120,7 +120,7 @@ func (p *peers) follow() {
 	}
 }
 
-// listener is the end of a stream that hears.
+// listener is the end that hears: asks a node for a stream, and again when it broke.
 type listener struct {
 	address string
 	stop    context.CancelFunc
@@ -203,7 +203,7 @@ func (p *peers) readMessages(in *bufio.Reader) ([]*raftpb.Message, error) {
 func (p *peers) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for to := range p.streams {
+	for to := range p.speakers {
 		p.enqueue(p.node.state.members[to].url, to, make([]byte, 4))
 	}
 }
