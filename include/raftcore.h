@@ -1479,8 +1479,9 @@ raftcore_status raftcore_node_deliver(const raftcore_node *from,
  * lengths come in, and nothing is copied. The library counts them against its limits as if it had
  * the bytes. Where it shows such an entry, in a Ready or from a storage, data.data is NULL and
  * data.len is not zero; which payload it is, the program knows by index and term. Kept are
- * payloads of entries of kind RAFTCORE_ENTRY_NORMAL that are not empty, on a node whose
- * message_forms is RAFTCORE_FORM_FIELDS alone, since such an entry cannot be encoded here.
+ * payloads of entries of kind RAFTCORE_ENTRY_NORMAL that are not empty, on a node without
+ * RAFTCORE_FORM_ENCODED in its message_forms, since such an entry cannot be encoded here. A node
+ * that has it refuses them with RAFTCORE_ERR_MISUSE, also from another node or a memory storage.
  * --------------------------------------------------------------------------------------------- */
 
 /// The longest payload that a program can keep. Hand in longer ones as they are.

@@ -4,22 +4,27 @@
 //! lengths come in, and nothing is copied. The library counts them against its limits as if it had
 //! the bytes. Where it shows such an entry, in a Ready or from a storage, data.data is NULL and
 //! data.len is not zero; which payload it is, the program knows by index and term. Kept are
-//! payloads of entries of kind RAFTCORE_ENTRY_NORMAL that are not empty, on a node whose
-//! message_forms is RAFTCORE_FORM_FIELDS alone, since such an entry cannot be encoded here.
+//! payloads of entries of kind RAFTCORE_ENTRY_NORMAL that are not empty, on a node without
+//! RAFTCORE_FORM_ENCODED in its message_forms, since such an entry cannot be encoded here. A node
+//! that has it refuses them with RAFTCORE_ERR_MISUSE, also from another node or a memory storage.
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
 use std::cell::UnsafeCell;
 
 use bytes::Bytes;
-use raftcore::{Append, Body, Entries, Entry, EntryKind, Index, Message, Position, RoleKind, Term};
+use raftcore::{
+    Append, Body, Entries, Entry, EntryKind, Index, Message, Position, RoleKind, Storage, Term,
+};
 
+use crate::backend::Backend;
 use crate::entry;
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, State};
 use crate::message::{RAFTCORE_MESSAGE_APPEND, raftcore_message};
 use crate::node::raftcore_node;
 use crate::propose::{self, raftcore_proposed};
+use crate::ready_memory::ReadyMemory;
 use crate::sized;
 use crate::slice::{self, Out};
 use crate::status::{
@@ -61,12 +66,38 @@ fn check_lengths(lengths: &[u64]) -> Result<(), Failure> {
 
 impl State {
     fn refuse_encoding(&self) -> Result<(), Failure> {
-        if self.ready.encodes() {
-            let text = "a node with RAFTCORE_FORM_ENCODED needs its payloads";
-            return Err(Failure::new(RAFTCORE_ERR_MISUSE, text));
-        }
-        Ok(())
+        if self.ready.encodes() { Err(bytes_needed()) } else { Ok(()) }
     }
+
+    /// Steps a message of another node in this process, which may bear kept payloads.
+    pub(crate) fn step_shared(&mut self, message: Message) -> Result<(), Failure> {
+        if let Body::Append(append) = &message.body
+            && self.ready.encodes()
+            && append.entries.iter().any(|entry| is_kept(&entry.data))
+        {
+            return Err(bytes_needed());
+        }
+        Ok(self.core.step(message)?)
+    }
+}
+
+/// A node that encodes does not begin on a memory log with kept payloads.
+pub(crate) fn check_storage(storage: &Backend, ready: &ReadyMemory) -> Result<(), Failure> {
+    if !ready.encodes() || !storage.is_memory() {
+        return Ok(());
+    }
+    let stored = storage.read(|log| match (log.first_index()?, log.last_index()?) {
+        (first, last) if first > last => Ok(Entries::new()),
+        (first, last) => log.entries(first, Index(last.0.saturating_add(1)), u64::MAX),
+    })?;
+    if stored.iter().any(|entry| is_kept(&entry.data)) {
+        return Err(bytes_needed());
+    }
+    Ok(())
+}
+
+fn bytes_needed() -> Failure {
+    Failure::new(RAFTCORE_ERR_MISUSE, "a node with RAFTCORE_FORM_ENCODED needs its payloads")
 }
 
 /// As raftcore_node_propose_many, with payloads that the program keeps: lengths, an array of

@@ -14,6 +14,7 @@ use crate::config::{self, raftcore_config};
 use crate::entry;
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, Handle};
+use crate::kept;
 use crate::ready_memory::ReadyMemory;
 use crate::slice::{self, Out, raftcore_slice};
 use crate::status::raftcore_status;
@@ -63,7 +64,9 @@ pub unsafe extern "C" fn raftcore_node_create(
         if manner.auto_persist && !backend.is_memory() {
             return Err(backend::not_memory());
         }
-        let handle = Handle::new(&config, &backend, occupied, ReadyMemory::new(manner))?;
+        let ready = ReadyMemory::new(manner);
+        kept::check_storage(&backend, &ready)?;
+        let handle = Handle::new(&config, &backend, occupied, ready)?;
         out.write(alive::born(Box::into_raw(Box::new(raftcore_node { handle }))));
         Ok(())
     })

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn raftcore_node_step_from(
         let (node, from) = unsafe { (handle::of(node)?, handle::of(from)?) };
         // One lock at a time.
         let message = from.call(|from| Ok(from.ready.find(ready)?.message(message)?.clone()))?;
-        node.call(|node| Ok(node.core.step(message)?))
+        node.call(|node| node.step_shared(message))
     })
 }
 
@@ -165,7 +165,7 @@ unsafe fn deliver(
             let Some(to) = unsafe { find(nodes, message.to) }? else { continue };
             match to.try_lock().filter(|_| late.is_empty()) {
                 Some(to) => {
-                    let result = to.with(|to| Ok(to.core.step(message.clone())?));
+                    let result = to.with(|to| to.step_shared(message.clone()));
                     first = first.take().or(result.err());
                 }
                 None => late.push((to, message.clone())),
@@ -174,7 +174,7 @@ unsafe fn deliver(
         Ok(())
     })?;
     for (to, message) in late {
-        let result = to.call(|to| Ok(to.core.step(message)?));
+        let result = to.call(|to| to.step_shared(message));
         first = first.or(result.err());
     }
     first.map_or(Ok(()), Err)

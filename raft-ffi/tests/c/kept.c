@@ -6,19 +6,25 @@ struct one {
     raftcore_storage *storage;
 };
 
-static struct one start(uint64_t id, uint64_t members, uint32_t forms)
+static raftcore_config config_of(uint64_t id, uint32_t forms)
 {
-    struct one one;
-    uint64_t ids[] = {1, 2};
-    raftcore_conf_state state = RAFTCORE_CONF_STATE_INIT;
     raftcore_config config;
-    state.voters.items = ids;
-    state.voters.count = (size_t)members;
     OK(raftcore_config_init(&config, sizeof config, &error));
     config.id = id;
     config.seed = id;
     config.message_forms = forms;
     config.max_uncommitted_bytes = 10000;
+    return config;
+}
+
+static struct one start(uint64_t id, uint64_t members, uint32_t forms)
+{
+    struct one one;
+    uint64_t ids[] = {1, 2};
+    raftcore_conf_state state = RAFTCORE_CONF_STATE_INIT;
+    const raftcore_config config = config_of(id, forms);
+    state.voters.items = ids;
+    state.voters.count = (size_t)members;
     OK(raftcore_storage_create_memory(&state, &one.storage, &error));
     OK(raftcore_node_create(&config, one.storage, &one.node, &error));
     return one;
@@ -145,10 +151,50 @@ static void a_node_that_encodes(void)
     stop(one);
 }
 
+static void deliver(struct one from, raftcore_node *const nodes[2])
+{
+    const raftcore_ready *ready = take(from);
+    OK(raftcore_node_deliver(from.node, ready, &ready->messages, nodes, 2, &error));
+    OK(raftcore_node_persist(from.node, ready, &error));
+    OK(raftcore_node_deliver(from.node, ready, &ready->messages_after_sync, nodes, 2, &error));
+    OK(raftcore_node_advance(from.node, ready, &error));
+}
+
+/* Nor does it take them from another node of the process, or from a storage. */
+static void a_node_that_encodes_among_others(void)
+{
+    struct one keeps = start(1, 2, RAFTCORE_FORM_FIELDS);
+    struct one encodes = start(2, 2, RAFTCORE_FORM_FIELDS | RAFTCORE_FORM_ENCODED);
+    raftcore_node *const nodes[] = {keeps.node, encodes.node};
+    const raftcore_config config = config_of(1, RAFTCORE_FORM_ENCODED);
+    const uint64_t length = 3;
+    OK(raftcore_node_campaign(keeps.node, &error));
+    while (raftcore_node_has_ready(keeps.node) || raftcore_node_has_ready(encodes.node)) {
+        if (raftcore_node_has_ready(keeps.node)) deliver(keeps, nodes);
+        if (raftcore_node_has_ready(encodes.node)) deliver(encodes, nodes);
+    }
+    OK(raftcore_node_propose_kept(keeps.node, &length, 1, NULL, &error));
+    const raftcore_ready *ready = take(keeps);
+    CHECK_EQ(ready->messages.count, 1);
+    CHECK_STATUS(raftcore_node_step_from(encodes.node, keeps.node, ready,
+                                         raftcore_message_at(&ready->messages, 0), &error),
+                 RAFTCORE_ERR_MISUSE);
+    CHECK_STATUS(raftcore_node_deliver(keeps.node, ready, &ready->messages, nodes, 2, &error),
+                 RAFTCORE_ERR_MISUSE);
+    CHECK_EQ(raftcore_node_has_ready(encodes.node), 0);
+    give_back(keeps, ready);
+    raftcore_node_destroy(keeps.node);
+    CHECK_STATUS(raftcore_node_create(&config, keeps.storage, &keeps.node, &error),
+                 RAFTCORE_ERR_MISUSE);
+    raftcore_storage_destroy(keeps.storage);
+    stop(encodes);
+}
+
 int main(void)
 {
     a_leader();
     a_follower();
     a_node_that_encodes();
+    a_node_that_encodes_among_others();
     return 0;
 }
