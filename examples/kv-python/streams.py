@@ -5,6 +5,7 @@ messages are posted.
 """
 
 import asyncio
+import contextlib
 
 import aiohttp
 from aiohttp import web
@@ -58,22 +59,20 @@ class Listener:
 
     def __init__(self, peers, node: int, url: str) -> None:
         self.peers, self.node, self.url = peers, node, url
+        self.tick = peers.options.tick_ms / 1000
         self.task = asyncio.create_task(self.run())
 
     async def run(self) -> None:
-        tick = self.peers.options.tick_ms / 1000
-        timeout = aiohttp.ClientTimeout(
-            total=None, connect=SILENT_TICKS * tick, sock_read=SILENT_TICKS * tick
-        )
         while True:
-            try:
-                await self.hear(timeout)
-            except (aiohttp.ClientError, TimeoutError, OSError, Malformed):
-                pass  # a message that is posted will fail too, and says why
-            await asyncio.sleep(PAUSE_TICKS * tick)
+            # A message that is posted will fail too, and says why.
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, Malformed):
+                await self.hear()
+            await asyncio.sleep(PAUSE_TICKS * self.tick)
 
-    async def hear(self, timeout: aiohttp.ClientTimeout) -> None:
+    async def hear(self) -> None:
         headers = self.peers.introduction(self.node)
+        silence = SILENT_TICKS * self.tick
+        timeout = aiohttp.ClientTimeout(total=None, connect=silence, sock_read=silence)
         # A connection of its own.
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
