@@ -1,5 +1,5 @@
-/* codec.c: see codec.h and PROTOCOL.md. Decoders believe nothing: any bytes give a value or
- * `false`. */
+/* The bytes of log entries, changes of members and snapshots, as in PROTOCOL.md. Decoders believe
+ * nothing: any bytes give a value or `false`. */
 #include "codec.h"
 
 #include <string.h>

@@ -1,22 +1,7 @@
 /* kv.h: what the rooms of the service share.
  *
- *   main.c        start, signals, stop
- *   options.c     the command line
- *   node.c        the raftcore node: start, ticks, proposals
- *   recover.c     --force-new-cluster
- *   ready.c       what each Ready says is to be stored, sent and applied
- *   membership.c  changes of members, as they are applied
- *   store.c       the SQLite file; store_kv.c: the applied state in it
- *   store_whole.c whether the file is damaged
- *   peers.c       messages to other nodes; streams.c: without asking each time
- *   raft_in.c     messages from them
- *   http.c        the clients' API
- *   requests.c    the clients' requests that wait for an answer
- *   status.c      /_/status
- *   page.c        /_/, and the other members' status for it
- *   codec.c       the bytes of entries and snapshots
- *   members.c     who is in the cluster
- *   bytes.c       buffers
+ * examples/README.md names the rooms, which are those of kv-go and kv-python too; bytes.c, buffers,
+ * is of this service alone.
  *
  * Everything runs on one thread, in one libevent loop. Nothing blocks but the disk. */
 #ifndef KV_H
@@ -29,7 +14,7 @@
 
 #include "bytes.h"
 #include "codec.h"
-#include "members.h"
+#include "membership.h"
 #include "store.h"
 
 #define KV_VERSION "0.1.0"
@@ -104,16 +89,16 @@ uint64_t random_u64(void);
 void kv_stop(struct kv *kv,
 	int exit_code); /* answers who waits, lets the answers leave, ends the loop */
 
-/* ---- http.c, requests.c, status.c */
+/* ---- clients.c, requests.c, status.c */
 
-void http_on_request(struct evhttp_request *http, void *kv);
+void clients_on_request(struct evhttp_request *http, void *kv);
 
 /* Answers with a one-line text. The connection stays open. */
-void http_reply_text(struct evhttp_request *http, int code, const char *format, ...)
+void reply_text(struct evhttp_request *http, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* 503, with Retry-After, the leader if known, and, for what would have changed something, the
  * outcome (else NULL). */
-void http_reply_not_now(const struct kv *kv, struct evhttp_request *http, const char *outcome,
+void reply_not_now(const struct kv *kv, struct evhttp_request *http, const char *outcome,
 	const char *why);
 
 struct requests *requests_new(struct kv *kv);
@@ -142,7 +127,7 @@ void requests_tick(struct requests *r);
 void requests_answer_all(struct requests *r, const char *why); /* the process stops */
 
 /* The answer to a read, linearizable or not. */
-void http_reply_value(struct kv *kv, struct evhttp_request *http, struct view key);
+void reply_value(struct kv *kv, struct evhttp_request *http, struct view key);
 void status_reply(struct kv *kv, struct evhttp_request *http);
 
 /* ---- page.c */
@@ -153,7 +138,7 @@ void relays_free(struct relays *r); /* after the server of those who wait for th
 /* The status of the member with this id; NULL is this node. */
 void status_reply_of(struct kv *kv, struct evhttp_request *http, const char *of);
 
-/* ---- peers.c, raft_in.c */
+/* ---- peers.c, incoming.c */
 
 struct peers *peers_new(struct kv *kv);
 void peers_free(struct peers *p);
@@ -174,9 +159,9 @@ void peers_heed(struct kv *kv, struct evhttp_request *answer, const char *url);
 /* Answers this peer's request with all that is for it from now on. False: there is no such peer. */
 bool peers_stream(struct peers *p, uint64_t to, struct evhttp_request *http);
 
-void raft_on_request(struct evhttp_request *http, void *kv);
+void incoming_on_request(struct evhttp_request *http, void *kv);
 /* Takes whole frames that came on a stream. False: they are malformed, or the sender may not speak.
  */
-bool raft_on_frames(struct kv *kv, uint64_t from, struct view frames);
+bool incoming_on_frames(struct kv *kv, uint64_t from, struct view frames);
 
 #endif

@@ -1,4 +1,4 @@
-/* main.c: start, signals, stop. */
+/* Start, signals, stop. */
 #include <event2/util.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -67,7 +67,7 @@ void kv_stop(struct kv *kv, int exit_code)
 	kv->stopping = true;
 	kv->exit_code = exit_code;
 	if (kv->requests)
-		requests_answer_all(kv->requests, "the node stopped");
+		requests_answer_all(kv->requests, "this node is stopping");
 	event_base_loopexit(kv->base, &flush);
 }
 
@@ -136,11 +136,11 @@ static bool start(struct kv *kv)
 	peers_follow(kv->peers, &kv->node->members);
 	kv->exit_code = EXIT_BROKEN;
 	kv->peer_http = serve(kv, kv->options.listen_peers ? kv->options.listen_peers : kv->own_url,
-		kv->options.max_peer_body, raft_on_request);
+		kv->options.max_peer_body, incoming_on_request);
 	if (!kv->peer_http)
 		return false;
 	kv->client_http = serve(kv, kv->options.listen, kv->options.max_value + URL_MAX,
-		http_on_request);
+		clients_on_request);
 	if (!kv->client_http)
 		return false;
 	kv_log(kv, "clients at %s, peers at %s", kv->options.listen, kv->own_url);

@@ -1,8 +1,114 @@
-/* membership.c: changes of members, as they are applied. The library needs each change once, and
- * before the transaction that stores what comes of it. */
+/* Changes of members: checked when they are asked for, and applied. The library needs each change
+ * once, and before the transaction that stores what comes of it. */
+#include <event2/event.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node.h"
+
+/* ---- the table of members */
+
+static size_t place_of(const struct members *m, uint64_t id)
+{
+	size_t i = 0;
+	while (i < m->count && m->rows[i].id < id)
+		i++;
+	return i;
+}
+
+struct member_row *members_find(const struct members *m, uint64_t id)
+{
+	size_t i = place_of(m, id);
+	return i < m->count && m->rows[i].id == id ? &m->rows[i] : NULL;
+}
+
+void members_set(struct members *m, uint64_t id, bool removed, struct view url)
+{
+	size_t i = place_of(m, id);
+	if (i == m->count || m->rows[i].id != id) {
+		struct member_row *rows = xmalloc((m->count + 1) * sizeof *rows);
+		if (m->count) {
+			memcpy(rows, m->rows, i * sizeof *rows);
+			memcpy(rows + i + 1, m->rows + i, (m->count - i) * sizeof *rows);
+		}
+		rows[i] = (struct member_row){ .id = id };
+		free(m->rows);
+		m->rows = rows;
+		m->count++;
+	}
+	free(m->rows[i].url);
+	m->rows[i].url = xstrndup((const char *)url.data, url.len);
+	m->rows[i].removed = removed;
+}
+
+void members_clear(struct members *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		free(m->rows[i].url);
+	free(m->rows);
+	*m = (struct members){ 0 };
+}
+
+bool url_parse(const char *url, char **host, uint16_t *port)
+{
+	if (strlen(url) > URL_MAX)
+		return false;
+	struct evhttp_uri *uri = evhttp_uri_parse(url);
+	if (!uri)
+		return false;
+	const char *scheme = evhttp_uri_get_scheme(uri), *name = evhttp_uri_get_host(uri),
+			   *path = evhttp_uri_get_path(uri);
+	int number = evhttp_uri_get_port(uri);
+	bool ok = scheme && strcmp(scheme, "http") == 0 && name && *name && number > 0 &&
+		number <= 65535 && (!path || !*path || strcmp(path, "/") == 0) &&
+		!evhttp_uri_get_query(uri) && !evhttp_uri_get_fragment(uri) &&
+		!evhttp_uri_get_userinfo(uri);
+	if (ok && host) {
+		size_t bracket = name[0] == '['; /* an IPv6 address stands in brackets */
+		*host = xstrndup(name + bracket, strlen(name) - 2 * bracket);
+	}
+	if (ok && port)
+		*port = (uint16_t)number;
+	evhttp_uri_free(uri);
+	return ok;
+}
+
+/* ---- changes of members */
+
+/* What this node knows may be old; the leader and the log have the last word. */
+int node_change_is_wrong(const struct node *n, uint64_t id, const char *url, char *why,
+	size_t why_size)
+{
+	const struct member_row *row = members_find(&n->members, id), *there = row;
+	size_t left = 0;
+	for (size_t i = 0; i < n->members.count; i++) {
+		const struct member_row *other = &n->members.rows[i];
+		left += !other->removed;
+		if (url && !row && strcmp(other->url, url) == 0)
+			there = other;
+	}
+	if (row && row->removed) {
+		snprintf(why, why_size, "node %" PRIu64 " was removed; an id is never used again", id);
+		return url ? 409 : 404;
+	}
+	if (!url && !row) {
+		snprintf(why, why_size, "no member has the id %" PRIu64, id);
+		return 404;
+	}
+	if (url && there && (there != row || strcmp(row->url, url) != 0)) {
+		snprintf(why, why_size, "node %" PRIu64 " is a member already, at %s", there->id,
+			there->url);
+		return 409;
+	}
+	if (!url && left == 1) {
+		snprintf(why, why_size, "the last member cannot be removed");
+		return 409;
+	}
+	return 0;
+}
 
 static bool contains(raftcore_ids ids, uint64_t id)
 {
@@ -115,4 +221,20 @@ bool node_apply_membership(struct node *n)
 	}
 	n->change_answers = n->answer_count;
 	return true;
+}
+
+/* A leader that was removed is not waited for: the members forget it, so that they may vote, and
+ * the first of them stands for election at once. If that fails, the election timeout comes anyway.
+ */
+void node_replace_removed_leader(struct node *n)
+{
+	const struct member_row *leader = members_find(&n->members, n->leader);
+	size_t first = 0;
+	if (!leader || !leader->removed || n->leader == n->kv->options.id)
+		return;
+	while (first < n->members.count && n->members.rows[first].removed)
+		first++;
+	raftcore_node_forget_leader(n->raft, NULL);
+	if (first < n->members.count && n->members.rows[first].id == n->kv->options.id)
+		raftcore_node_campaign(n->raft, NULL);
 }

@@ -1,5 +1,4 @@
-/* node.c: see node.h. The start from what is stored, the tick, and what clients and peers ask of
- * the node. */
+/* The raft node: its start from what is stored, ticks, and what clients and peers ask of it. */
 #include "node.h"
 
 #include <inttypes.h>
@@ -47,7 +46,7 @@ static bool load_log(struct node *n, const struct stored_state *state)
 	bool ok = node_must(n,
 				  raftcore_conf_state_decode(n->conf_state.data, n->conf_state.len, &members, NULL),
 				  "the stored membership") &&
-		store_dump(n->kv->store, &data);
+		state_dump(n->kv->store, &data);
 	if (ok && state->compacted_index > 0) {
 		raftcore_snapshot cut = { .struct_size = sizeof cut,
 			.index = state->compacted_index,
@@ -176,7 +175,7 @@ struct node *node_start(struct kv *kv)
 	n->retry_ms = NODE_RETRY_MS_FIRST;
 	kv->exit_code = EXIT_BROKEN;
 	if (!store_read_state(kv->store, &state) ||
-		!store_read_members(kv->store, load_member, &n->members)) {
+		!state_read_members(kv->store, load_member, &n->members)) {
 		kv_log(kv, "%s", store_error(kv->store));
 		goto failed;
 	}
@@ -237,48 +236,26 @@ const char *node_trouble(const struct node *n)
 {
 	if (n->kv->stopping)
 		return "this node is stopping";
-	return n->stalled ? store_error(n->kv->store) : NULL;
+	return n->stalled ? n->trouble : NULL;
+}
+
+static const char *why_not_taken(const struct node *n)
+{
+	return n->leader == 0 ? "no leader is known" : "the leader takes nothing new for now";
 }
 
 bool node_propose(struct node *n, struct view entry, char *why, size_t why_size)
 {
 	raftcore_status status = raftcore_node_propose(n->raft, entry.data, entry.len, NULL, NULL);
 	if (status != RAFTCORE_OK && why)
-		snprintf(why, why_size, "%s", raftcore_last_error());
+		snprintf(why, why_size, "%s", why_not_taken(n));
 	return status == RAFTCORE_OK;
-}
-
-/* What this node knows may be old; the leader and the log have the last word. */
-static int change_is_wrong(const struct node *n, uint64_t id, const char *url, char *why,
-	size_t why_size)
-{
-	const struct member_row *row = members_find(&n->members, id);
-	size_t left = 0;
-	for (size_t i = 0; i < n->members.count; i++)
-		left += !n->members.rows[i].removed;
-	if (row && row->removed) {
-		snprintf(why, why_size, "node %" PRIu64 " was removed; an id is never used again", id);
-		return url ? 409 : 404;
-	}
-	if (!url && !row) {
-		snprintf(why, why_size, "no member has the id %" PRIu64, id);
-		return 404;
-	}
-	if (url && row && strcmp(row->url, url) != 0) {
-		snprintf(why, why_size, "node %" PRIu64 " is a member already, at %s", id, row->url);
-		return 409;
-	}
-	if (!url && left == 1) {
-		snprintf(why, why_size, "the last member cannot be removed");
-		return 409;
-	}
-	return 0;
 }
 
 int node_propose_change(struct node *n, uint64_t id, const char *url, uint64_t serial, char *why,
 	size_t why_size)
 {
-	int wrong = change_is_wrong(n, id, url, why, why_size);
+	int wrong = node_change_is_wrong(n, id, url, why, why_size);
 	if (wrong)
 		return wrong;
 	raftcore_proposed proposed = { .struct_size = sizeof proposed };
@@ -294,8 +271,8 @@ int node_propose_change(struct node *n, uint64_t id, const char *url, uint64_t s
 	raftcore_status status = raftcore_node_propose_conf_change(n->raft, &change, &proposed, NULL);
 	buffer_free(&context);
 	if (status != RAFTCORE_OK) {
-		snprintf(why, why_size, "%s", raftcore_last_error());
-		return status == RAFTCORE_ERR_DROPPED ? 503 : 400;
+		snprintf(why, why_size, "%s", why_not_taken(n));
+		return 503;
 	}
 	if (proposed.outcome == RAFTCORE_OUTCOME_REPLACED) {
 		snprintf(why, why_size, "another change of members is under way");
@@ -311,13 +288,10 @@ int node_transfer(struct node *n, uint64_t id, char *why, size_t why_size)
 		snprintf(why, why_size, "no member has the id %" PRIu64, id);
 		return 404;
 	}
-	raftcore_status status = n->leader == 0
-		? RAFTCORE_ERR_DROPPED
-		: raftcore_node_transfer_leader(n->raft, id, NULL);
-	if (status != RAFTCORE_OK)
-		snprintf(why, why_size, "%s",
-			n->leader == 0 ? "no leader is known" : raftcore_last_error());
-	return status == RAFTCORE_OK ? 0 : 503;
+	if (n->leader != 0 && raftcore_node_transfer_leader(n->raft, id, NULL) == RAFTCORE_OK)
+		return 0;
+	snprintf(why, why_size, "%s", why_not_taken(n));
+	return 503;
 }
 
 bool node_read_index(struct node *n, struct view context)

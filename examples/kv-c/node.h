@@ -46,6 +46,7 @@ struct node {
 	size_t answer_count, answer_cap;
 	size_t change_answers; /* how many of them, the first ones, are of changes of members */
 	bool stalled;          /* it could not be committed yet */
+	char trouble[320];     /* why not */
 	unsigned retry_ms;
 
 	uint64_t snapshots_made, snapshots_installed, snapshot_installed_index;
@@ -84,8 +85,12 @@ bool node_force_new_cluster(struct node *n, struct stored_state *state);
 void node_on_ready(evutil_socket_t fd, short what, void *node);
 /* It is time to commit the Ready in hand. */
 void node_on_commit(evutil_socket_t fd, short what, void *node);
+/* What forbids a change, as far as this node knows: 0, or the HTTP status that refuses it. */
+int node_change_is_wrong(const struct node *n, uint64_t id, const char *url, char *why,
+	size_t why_size);
 /* Applies the changes of members in the Ready in hand, to the library and to this node's table. */
 bool node_apply_membership(struct node *n);
+void node_replace_removed_leader(struct node *n);
 void node_add_answer(struct node *n, uint64_t serial, uint64_t index);
 /* False after a failure that is a mistake of this program or the end of the node: it is logged, and
  * the process stops. */

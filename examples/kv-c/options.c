@@ -1,4 +1,4 @@
-/* options.c: the command line. */
+/* The command line. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* page.c: GET /_/, the page that shows the cluster, and what it needs to show all of it: the status
- * of the other members. The browser asks this node for them, and this node asks them. */
+/* GET /_/: the page, and the status of other members for it. The browser asks this node for them,
+ * and this node asks them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ static void on_status(struct evhttp_request *answer, void *arg)
 		if (code)
 			snprintf(number, sizeof number, "%d", code);
 		snprintf(why, sizeof why, "node %" PRIu64 " answers %s", r->to, number);
-		http_reply_not_now(r->kv, r->http, NULL, why);
+		reply_not_now(r->kv, r->http, NULL, why);
 	}
 	drop(r);
 }
@@ -114,7 +114,7 @@ void status_reply_of(struct kv *kv, struct evhttp_request *http, const char *of)
 {
 	uint64_t id = kv->options.id;
 	if (of && !parse_u64(of, strlen(of), &id)) {
-		http_reply_text(http, 400, "of is not a node's id");
+		reply_text(http, 400, "of is not a node's id");
 		return;
 	}
 	const struct member_row *member = members_find(&kv->node->members, id);
@@ -123,5 +123,5 @@ void status_reply_of(struct kv *kv, struct evhttp_request *http, const char *of)
 	else if (member && !member->removed)
 		ask(kv, http, member);
 	else
-		http_reply_text(http, 404, "no member has the id %" PRIu64, id);
+		reply_text(http, 404, "no member has the id %" PRIu64, id);
 }

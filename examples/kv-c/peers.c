@@ -1,4 +1,4 @@
-/* peers.c: messages to the other nodes.
+/* Messages to the other nodes.
  *
  * A member that listens gets them on a stream. To the others they are posted: each peer has two
  * kept-alive connections: one for messages, one for snapshots, so that a heartbeat need not wait

@@ -1,6 +1,7 @@
-/* ready.c: what the library says is to be done. node_on_ready takes a Ready; then it is sent,
- * committed, sent, answered, advanced, in the order that the header gives. */
+/* What each Ready says is to be stored, sent, applied and answered. node_on_ready takes a Ready;
+ * then it is sent, committed, sent, answered, advanced, in the order that the header gives. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static void store_log_of(struct node *n)
 	uint64_t last = n->last_stored;
 	if (ready->snapshot) {
 		store_truncate(s, 0);
-		store_restore(s, view_of_slice(ready->snapshot->data));
+		state_restore(s, view_of_slice(ready->snapshot->data));
 		store_compact(s, ready->snapshot->index, ready->snapshot->term);
 		store_set_applied(s, ready->snapshot->index);
 		last = ready->snapshot->index;
@@ -59,11 +60,11 @@ static void store_write_of(struct node *n, const raftcore_entry *entry)
 			entry->index);
 		return;
 	}
-	if (!store_seen_before(n->kv->store, w.request_id, entry->index, &index)) {
+	if (!state_seen_before(n->kv->store, w.request_id, entry->index, &index)) {
 		if (w.operation == OP_PUT)
-			store_put(n->kv->store, w.key, w.value);
+			state_put(n->kv->store, w.key, w.value);
 		else
-			store_delete(n->kv->store, w.key);
+			state_delete(n->kv->store, w.key);
 	}
 	if (w.origin == n->kv->options.id)
 		node_add_answer(n, w.serial, index);
@@ -87,7 +88,7 @@ static enum store_commit_result commit_ready(struct node *n)
 		for (size_t i = 0; i < n->members.count; i++) {
 			struct member_row *row = &n->members.rows[i];
 			struct member m = { row->id, row->removed, view_of(row->url) };
-			store_set_member(s, &m);
+			state_set_member(s, &m);
 		}
 	}
 	return store_commit(s);
@@ -153,7 +154,7 @@ static bool make_snapshot(struct node *n)
 {
 	struct buffer data = { 0 };
 	raftcore_conf_state *members = NULL;
-	bool ok = store_dump(n->kv->store, &data);
+	bool ok = state_dump(n->kv->store, &data);
 	if (!ok)
 		stop_broken(n);
 	ok = ok &&
@@ -205,22 +206,6 @@ static void note_applied_term(struct node *n, uint64_t term)
 	n->applied_term = term;
 }
 
-/* A leader that was removed is not waited for: the members forget it, so that they may vote, and
- * the first of them stands for election at once. If that fails, the election timeout comes anyway.
- */
-static void replace_removed_leader(struct node *n)
-{
-	const struct member_row *leader = members_find(&n->members, n->leader);
-	size_t first = 0;
-	if (!leader || !leader->removed || n->leader == n->kv->options.id)
-		return;
-	while (first < n->members.count && n->members.rows[first].removed)
-		first++;
-	raftcore_node_forget_leader(n->raft, NULL);
-	if (first < n->members.count && n->members.rows[first].id == n->kv->options.id)
-		raftcore_node_campaign(n->raft, NULL);
-}
-
 /* Everything in the Ready is durable: what depends on that follows. */
 static void finish_ready(struct node *n)
 {
@@ -259,7 +244,7 @@ static void finish_ready(struct node *n)
 		return;
 	n->ready = NULL;
 	if (n->membership_changed)
-		replace_removed_leader(n);
+		node_replace_removed_leader(n);
 	if (snapshot_is_due(n) && make_snapshot(n))
 		cut_log(n);
 	struct member_row *self = members_find(&n->members, kv->options.id);
@@ -285,9 +270,10 @@ static void commit_and_finish(struct node *n)
 		stop_broken(n);
 		return;
 	}
+	snprintf(n->trouble, sizeof n->trouble, "the disk cannot be written: %s",
+		store_error(n->kv->store));
 	if (!n->stalled)
-		kv_log(n->kv, "nothing can be stored: %s; trying again until it works",
-			store_error(n->kv->store));
+		kv_log(n->kv, "%s; trying again until it works", n->trouble);
 	n->stalled = true;
 	struct timeval delay = timeval_of_ms(n->retry_ms);
 	evtimer_add(n->commit_event, &delay);

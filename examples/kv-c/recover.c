@@ -1,6 +1,6 @@
-/* recover.c: --force-new-cluster. Of a cluster whose quorum is lost for ever, one node goes on
- * alone, with what it has. Raft cannot do that, so it is done to the log behind Raft's back:
- * entries that remove all others, and a hard state that commits them. */
+/* --force-new-cluster: of a cluster whose quorum is lost for ever, one node goes on alone, with
+ * what it has. Raft cannot do that, so it is done to the log behind Raft's back: entries that
+ * remove all others, and a hard state that commits them. */
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
-/* requests.c: the clients' requests that wait for an answer.
+/* The clients' requests that wait for an answer.
  *
- * A write waits until the log entry with its serial is applied here. A read waits for two things: a
- * leader's word on which index it must have seen, and that this index is applied. Reads that arrive
- * while the leader is being asked share the next question, so that a thousand readers cost one
- * round of heartbeats, not a thousand. */
+ * A write waits until the log entry with its serial is applied here. A read waits for two things:
+ * a leader's word on which index it must have seen, and that this index is applied. Reads that
+ * arrive while the leader is being asked share the next question, so that a thousand readers cost
+ * one round of heartbeats, not a thousand. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ void requests_term_applied(struct requests *r, uint64_t term)
 		next = TAILQ_NEXT(q, link);
 		if (q->term >= term)
 			continue;
-		http_reply_not_now(r->kv, q->http, "unknown",
+		reply_not_now(r->kv, q->http, "unknown",
 			"outcome unknown: the leader changed, the write may be lost with the old one");
 		drop_write(r, q);
 	}
@@ -198,7 +198,7 @@ void requests_applied(struct requests *r, uint64_t index)
 {
 	struct request *q;
 	while ((q = TAILQ_FIRST(&r->reads)) && q->confirmed && q->read_index <= index) {
-		http_reply_value(r->kv, q->http, (struct view){ q->bytes, q->len });
+		reply_value(r->kv, q->http, (struct view){ q->bytes, q->len });
 		drop_read(r, q);
 	}
 }
@@ -209,18 +209,18 @@ void requests_tick(struct requests *r)
 {
 	uint64_t now = now_ms();
 	struct request *q;
-	char why[200];
+	char why[400];
 	while ((q = TAILQ_FIRST(&r->writes)) && q->deadline_ms <= now) {
 		const char *trouble = node_trouble(r->kv->node);
 		snprintf(why, sizeof why, "outcome unknown: not applied within %" PRIu64 " ms%s%s",
 			r->kv->options.timeout_ms, trouble ? ": " : "", trouble ? trouble : "");
-		http_reply_not_now(r->kv, q->http, "unknown", why);
+		reply_not_now(r->kv, q->http, "unknown", why);
 		drop_write(r, q);
 	}
 	while ((q = TAILQ_FIRST(&r->reads)) && q->deadline_ms <= now) {
 		snprintf(why, sizeof why, "no leader confirmed the read within %" PRIu64 " ms",
 			r->kv->options.timeout_ms);
-		http_reply_not_now(r->kv, q->http, NULL, why);
+		reply_not_now(r->kv, q->http, NULL, why);
 		drop_read(r, q);
 	}
 	if (r->asking && ++r->asked_ticks_ago >= ASK_AGAIN_TICKS) {
@@ -241,11 +241,11 @@ void requests_answer_all(struct requests *r, const char *why)
 	char text[200];
 	snprintf(text, sizeof text, "outcome unknown: %s", why);
 	while ((q = TAILQ_FIRST(&r->writes))) {
-		http_reply_not_now(r->kv, q->http, "unknown", text);
+		reply_not_now(r->kv, q->http, "unknown", text);
 		drop_write(r, q);
 	}
 	while ((q = TAILQ_FIRST(&r->reads))) {
-		http_reply_not_now(r->kv, q->http, NULL, why);
+		reply_not_now(r->kv, q->http, NULL, why);
 		drop_read(r, q);
 	}
 }

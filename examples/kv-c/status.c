@@ -1,4 +1,4 @@
-/* status.c: GET /_/status, what this node knows, as a JSON object. PROTOCOL.md names the parts. */
+/* GET /_/status: what this node knows, as JSON. PROTOCOL.md names the parts. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -97,7 +97,7 @@ void status_reply(struct kv *kv, struct evhttp_request *http)
 	const struct member_row *self = members_find(&n->members, kv->options.id);
 	raftcore_details *details = NULL;
 	if (raftcore_node_details(n->raft, &details, NULL) != RAFTCORE_OK) {
-		http_reply_text(http, 500, "%s", raftcore_last_error());
+		reply_text(http, 500, "%s", raftcore_last_error());
 		return;
 	}
 	const raftcore_node_state *state = details->state;
@@ -122,7 +122,7 @@ void status_reply(struct kv *kv, struct evhttp_request *http)
 	json_u64(out, "first_index", state->first_index);
 	json_u64(out, "last_index", state->last_index);
 	json_u64(out, "snapshot_index", n->snapshot_index);
-	json_u64(out, "keys", store_count(kv->store));
+	json_u64(out, "keys", state_count(kv->store));
 	json_u64(out, "pending_writes", writes);
 	json_u64(out, "pending_reads", reads);
 	json_u64(out, "uptime_ms", now_ms() - kv->started_ms);

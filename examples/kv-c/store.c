@@ -1,4 +1,4 @@
-/* store.c: see store.h.
+/* What is on the disk: the log, Raft's hard state, and the applied state.
  *
  * The log and the applied state share a file, so one COMMIT, one fsync, makes a whole Ready
  * durable: the entries, the hard state, and what was applied. That also means that the key-value
@@ -236,7 +236,7 @@ enum store_open_result store_open(struct store **out, const char *dir,
 	size_t size = strlen(dir) + sizeof "/kv.sqlite";
 	char *path = xmalloc(size);
 	snprintf(path, size, "%s/kv.sqlite", dir);
-	bool whole = store_log_is_whole(path, why, why_size);
+	bool whole = whole_log(path, why, why_size);
 	int rc = whole ? sqlite3_open_v2(path, &s->db,
 						 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL)
 				   : SQLITE_CORRUPT;
@@ -245,7 +245,7 @@ enum store_open_result store_open(struct store **out, const char *dir,
 		store_close(s);
 		return STORE_BROKEN;
 	}
-	if (rc != SQLITE_OK || !store_add_crc32(s)) {
+	if (rc != SQLITE_OK || !whole_add_crc32(s)) {
 		note_failure(s, dir);
 		return open_failed(s, why, why_size);
 	}

@@ -36,19 +36,21 @@ typedef bool (
 	*store_entry_fn)(void *arg, uint64_t index, uint64_t term, uint32_t type, struct view data);
 typedef void (*store_member_fn)(void *arg, const struct member *m);
 
+/* What begins with state_ is in state.c. */
+
 /* All three return false when the file cannot be read or contradicts itself; store_error() says
  * what. */
 bool store_read_state(struct store *s, struct stored_state *state);
 bool store_read_log(struct store *s, const struct stored_state *state, store_entry_fn fn,
 	void *arg);
-bool store_read_members(struct store *s, store_member_fn fn, void *arg);
+bool state_read_members(struct store *s, store_member_fn fn, void *arg);
 
 enum store_found { STORE_FOUND, STORE_ABSENT, STORE_UNREADABLE };
-enum store_found store_get(struct store *s, struct view key, struct buffer *value);
-uint64_t store_count(struct store *s);
+enum store_found state_get(struct store *s, struct view key, struct buffer *value);
+uint64_t state_count(struct store *s);
 
 /* The key-value state at `applied` in the form of a snapshot's data. */
-bool store_dump(struct store *s, struct buffer *out);
+bool state_dump(struct store *s, struct buffer *out);
 
 /* ---- changing it
  *
@@ -61,13 +63,13 @@ void store_truncate(struct store *s, uint64_t from_index); /* forgets the log fr
 void store_set_hard_state(struct store *s, uint64_t term, uint64_t vote, uint64_t commit);
 void store_set_applied(struct store *s, uint64_t index);
 void store_set_conf_state(struct store *s, struct view conf_state);
-void store_set_member(struct store *s, const struct member *m);
-void store_put(struct store *s, struct view key, struct view value);
-void store_delete(struct store *s, struct view key);
+void state_set_member(struct store *s, const struct member *m);
+void state_put(struct store *s, struct view key, struct view value);
+void state_delete(struct store *s, struct view key);
 /* True if this request id was applied within the window before `index`, and then where; else
  * remembers it at `index`. */
-bool store_seen_before(struct store *s, struct view request_id, uint64_t index, uint64_t *seen_at);
-void store_restore(struct store *s,
+bool state_seen_before(struct store *s, struct view request_id, uint64_t index, uint64_t *seen_at);
+void state_restore(struct store *s,
 	struct view snapshot_data); /* replaces members, request ids and keys; checked data */
 void store_compact(struct store *s, uint64_t index,
 	uint64_t term); /* forgets the log up to and including index */

@@ -1,4 +1,4 @@
-/* store_impl.h: what store.c (the file, the log, transactions) and store_kv.c (the applied state)
+/* store_impl.h: what store.c (the file, the log, transactions) and state.c (the applied state)
  * share. */
 #ifndef STORE_IMPL_H
 #define STORE_IMPL_H
@@ -66,10 +66,10 @@ bool store_row(struct store *s, enum statement which); /* one step: true when th
 void store_finish(struct store *s, enum statement which);
 void store_run(struct store *s, enum statement which); /* for statements that return no rows */
 
-/* ---- store_whole.c */
+/* ---- whole.c */
 
-bool store_add_crc32(struct store *s); /* crc32() in SQL */
+bool whole_add_crc32(struct store *s); /* crc32() in SQL */
 /* Before the database is opened. False: `why` says so. */
-bool store_log_is_whole(const char *database, char *why, size_t why_size);
+bool whole_log(const char *database, char *why, size_t why_size);
 
 #endif

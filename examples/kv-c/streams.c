@@ -1,4 +1,4 @@
-/* streams.c: see streams.h. */
+/* Messages to the other nodes without asking each time. See streams.h. */
 #include "streams.h"
 
 #include <event2/bufferevent.h>
@@ -124,7 +124,7 @@ static void on_heard(struct evhttp_request *answer, void *arg)
 	evbuffer_add_buffer(l->heard, evhttp_request_get_input_buffer(answer));
 	size_t len = whole_frames(l, &too_long);
 	struct view frames = { len ? evbuffer_pullup(l->heard, (ev_ssize_t)len) : NULL, len };
-	if (too_long || !raft_on_frames(l->kv, l->from, frames))
+	if (too_long || !incoming_on_frames(l->kv, l->from, frames))
 		be_deaf(l);
 	else
 		evbuffer_drain(l->heard, len);

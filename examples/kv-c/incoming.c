@@ -1,5 +1,4 @@
-/* raft_in.c: POST /raft, messages from the other nodes, and what they ask for: GET /stream and GET
- * /status.
+/* Messages from the other nodes and what they ask for: POST /raft, GET /stream, GET /status.
  * Whatever comes here was sent by a stranger until it is shown not to be: the headers are checked
  * first, then the frames, and the library checks the messages themselves. */
 #include <inttypes.h>
@@ -48,11 +47,11 @@ static bool admit_member(struct kv *kv, struct evhttp_request *http, struct send
 	const struct member_row *row = members_find(&kv->node->members, sender->id);
 	sender->is_member = row && !row->removed;
 	if (row && row->removed) {
-		http_reply_text(http, 410, "node %" PRIu64 " was removed from the cluster", sender->id);
+		reply_text(http, 410, "node %" PRIu64 " was removed from the cluster", sender->id);
 		return false;
 	}
 	if (row && *row->url && strcmp(row->url, sender->url) != 0) {
-		http_reply_text(http, 403,
+		reply_text(http, 403,
 			"node %" PRIu64 " is at %s: is another one running with the same id?", sender->id,
 			row->url);
 		return false;
@@ -67,18 +66,18 @@ static bool admit(struct kv *kv, struct evhttp_request *http, struct sender *sen
 	uint64_t to = 0;
 	sender->url = header(http, "Raft-Url");
 	if (!cluster) {
-		http_reply_text(http, 400, "the header Raft-Cluster is missing");
+		reply_text(http, 400, "the header Raft-Cluster is missing");
 	} else if (strcmp(cluster, kv->options.cluster_id) != 0) {
-		http_reply_text(http, 403, "this is cluster '%s', not '%.64s'", kv->options.cluster_id,
+		reply_text(http, 403, "this is cluster '%s', not '%.64s'", kv->options.cluster_id,
 			cluster);
 	} else if (!header_id(http, "Raft-From", &sender->id) || !header_id(http, "Raft-To", &to)) {
-		http_reply_text(http, 400, "the headers Raft-From and Raft-To must be node ids");
+		reply_text(http, 400, "the headers Raft-From and Raft-To must be node ids");
 	} else if (!sender->url || !url_parse(sender->url, NULL, NULL)) {
-		http_reply_text(http, 400, "the header Raft-Url must be the sender's URL");
+		reply_text(http, 400, "the header Raft-Url must be the sender's URL");
 	} else if (to != kv->options.id) {
-		http_reply_text(http, 421, "this is node %" PRIu64 ", not %" PRIu64, kv->options.id, to);
+		reply_text(http, 421, "this is node %" PRIu64 ", not %" PRIu64, kv->options.id, to);
 	} else if (sender->id == kv->options.id) {
-		http_reply_text(http, 403, "node %" PRIu64 " is this one: two are running with the same id",
+		reply_text(http, 403, "node %" PRIu64 " is this one: two are running with the same id",
 			sender->id);
 	} else {
 		return admit_member(kv, http, sender);
@@ -123,11 +122,12 @@ static bool refuse(struct refusal *refusal, int code, const char *format, ...)
 	return false;
 }
 
-static bool admit_message(const struct sender *sender, struct view bytes, struct refusal *refusal)
+static bool admit_message(const struct sender *sender, struct view bytes, size_t number,
+	struct refusal *refusal)
 {
 	raftcore_message_kind kind;
 	if (raftcore_message_kind_of(bytes.data, bytes.len, &kind, NULL) != RAFTCORE_OK)
-		return refuse(refusal, 400, "%s", raftcore_last_error());
+		return refuse(refusal, 400, "frame %zu is no message", number);
 	if (!sender->is_member && !speaks_as_leader_or_candidate(kind))
 		return refuse(refusal, 403, "node %" PRIu64 " is not a member", sender->id);
 	if (kind == RAFTCORE_MESSAGE_SNAPSHOT && !snapshot_is_whole(bytes))
@@ -153,13 +153,13 @@ static bool collect(const struct sender *sender, struct view body, struct frames
 	struct refusal *refusal)
 {
 	struct reader r = reader_of(body);
-	while (r.at < r.end) {
+	for (size_t number = 1; r.at < r.end; number++) {
 		struct view bytes = take_bytes(&r, take_u32(&r));
 		if (r.bad)
-			return refuse(refusal, 400, "the body ends within frame %zu", frames->count + 1);
+			return refuse(refusal, 400, "the body ends within frame %zu", number);
 		if (bytes.len == 0)
 			continue; /* says nothing */
-		if (!admit_message(sender, bytes, refusal))
+		if (!admit_message(sender, bytes, number, refusal))
 			return false;
 		add_frame(frames, bytes);
 	}
@@ -176,7 +176,7 @@ static bool hand_over(struct kv *kv, const struct sender *sender, const struct f
 	/* A proposal that nobody leads is just lost. */
 	if (status == RAFTCORE_OK || status / 100 == RAFTCORE_ERR_DROPPED / 100)
 		return true;
-	return refuse(refusal, 400, "%s", raftcore_last_error());
+	return refuse(refusal, 400, "a message is refused: %s", raftcore_last_error());
 }
 
 static void on_messages(struct kv *kv, struct evhttp_request *http)
@@ -187,22 +187,22 @@ static void on_messages(struct kv *kv, struct evhttp_request *http)
 	struct frames frames = { 0 };
 	struct refusal refusal;
 	if (bytes.len == 0) {
-		http_reply_text(http, 411, "messages are needed in the body");
+		reply_text(http, 411, "messages are needed in the body");
 	} else if (admit(kv, http, &sender)) {
 		const char *trouble = node_trouble(kv->node);
 		if (trouble)
-			http_reply_not_now(kv, http, NULL, trouble);
+			reply_not_now(kv, http, NULL, trouble);
 		else if (collect(&sender, bytes, &frames, &refusal) &&
 			hand_over(kv, &sender, &frames, &refusal))
 			evhttp_send_reply(http, 204, NULL, NULL);
 		else
-			http_reply_text(http, refusal.code, "%s", refusal.why);
+			reply_text(http, refusal.code, "%s", refusal.why);
 		free(frames.items);
 	}
 }
 
 /* On a stream nobody is answered: what cannot be taken now is lost, and Raft repeats it. */
-bool raft_on_frames(struct kv *kv, uint64_t from, struct view bytes)
+bool incoming_on_frames(struct kv *kv, uint64_t from, struct view bytes)
 {
 	const struct member_row *row = members_find(&kv->node->members, from);
 	struct sender sender = { .id = from, .is_member = true };
@@ -221,7 +221,7 @@ static void on_stream(struct kv *kv, struct evhttp_request *http)
 	if (!admit(kv, http, &sender))
 		return;
 	if (!sender.is_member || !peers_stream(kv->peers, sender.id, http))
-		http_reply_text(http, 403, "node %" PRIu64 " is not a member", sender.id);
+		reply_text(http, 403, "node %" PRIu64 " is not a member", sender.id);
 }
 
 static void on_status(struct kv *kv, struct evhttp_request *http)
@@ -242,7 +242,7 @@ static const struct door {
 	{ "/status", EVHTTP_REQ_GET, "GET", on_status },
 };
 
-void raft_on_request(struct evhttp_request *http, void *arg)
+void incoming_on_request(struct evhttp_request *http, void *arg)
 {
 	struct kv *kv = arg;
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
@@ -254,13 +254,13 @@ void raft_on_request(struct evhttp_request *http, void *arg)
 	evhttp_add_header(evhttp_request_get_output_headers(http), "Raft-Cluster",
 		kv->options.cluster_id);
 	if (kv->options.secret && !bears_secret(kv->options.secret, header(http, "Raft-Secret"))) {
-		http_reply_text(http, 403, "the cluster's secret is missing or wrong");
+		reply_text(http, 403, "the cluster's secret is missing or wrong");
 	} else if (door == end) {
-		http_reply_text(http, 404,
+		reply_text(http, 404,
 			"only /raft, /stream and /status are here; clients are served at another address");
 	} else if (evhttp_request_get_command(http) != door->method) {
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", door->allowed);
-		http_reply_text(http, 405, "%s is asked for by %s", door->path, door->allowed);
+		reply_text(http, 405, "%s is asked for by %s", door->path, door->allowed);
 	} else {
 		door->open(kv, http);
 	}

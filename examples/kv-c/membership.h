@@ -1,7 +1,7 @@
-/* members.h: who is in the cluster and where, and who was and must not come back. A part of the
+/* membership.h: who is in the cluster and where, and who was and must not come back. A part of the
  * replicated state. */
-#ifndef MEMBERS_H
-#define MEMBERS_H
+#ifndef MEMBERSHIP_H
+#define MEMBERSHIP_H
 
 #include "codec.h"
 

@@ -1,4 +1,4 @@
-/* http.c: the clients' API. PROTOCOL.md has the table; here is a door for each line of it. */
+/* The clients' API. PROTOCOL.md has the table; here is a door for each line of it. */
 #include <event2/keyvalq_struct.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@ static void add_text(struct evhttp_request *http, const char *text)
 	evbuffer_add_printf(evhttp_request_get_output_buffer(http), "%s\n", text);
 }
 
-void http_reply_text(struct evhttp_request *http, int code, const char *format, ...)
+void reply_text(struct evhttp_request *http, int code, const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -29,7 +29,7 @@ void http_reply_text(struct evhttp_request *http, int code, const char *format, 
 	evhttp_send_reply(http, code, NULL, NULL);
 }
 
-void http_reply_not_now(const struct kv *kv, struct evhttp_request *http, const char *outcome,
+void reply_not_now(const struct kv *kv, struct evhttp_request *http, const char *outcome,
 	const char *why)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
@@ -48,21 +48,25 @@ void http_reply_not_now(const struct kv *kv, struct evhttp_request *http, const 
 static void reply_method(struct evhttp_request *http, const char *allowed, const char *why)
 {
 	evhttp_add_header(evhttp_request_get_output_headers(http), "Allow", allowed);
-	http_reply_text(http, 405, "%s", why);
+	reply_text(http, 405, "%s", why);
 }
 
-void http_reply_value(struct kv *kv, struct evhttp_request *http, struct view key)
+void reply_value(struct kv *kv, struct evhttp_request *http, struct view key)
 {
 	struct buffer value = { 0 };
-	switch (store_get(kv->store, key, &value)) {
+	char why[320];
+	switch (state_get(kv->store, key, &value)) {
 	case STORE_FOUND:
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Content-Type",
 			"application/octet-stream");
 		evbuffer_add(evhttp_request_get_output_buffer(http), value.data, value.len);
 		evhttp_send_reply(http, 200, NULL, NULL);
 		break;
-	case STORE_ABSENT: http_reply_text(http, 404, "no such key"); break;
-	case STORE_UNREADABLE: http_reply_not_now(kv, http, NULL, store_error(kv->store)); break;
+	case STORE_ABSENT: reply_text(http, 404, "no such key"); break;
+	case STORE_UNREADABLE:
+		snprintf(why, sizeof why, "the disk cannot be read: %s", store_error(kv->store));
+		reply_not_now(kv, http, NULL, why);
+		break;
 	}
 	buffer_free(&value);
 }
@@ -94,7 +98,7 @@ static bool refused_for_now(struct kv *kv, struct evhttp_request *http, const ch
 	if (!trouble && kv->node->commit > kv->node->applied + kv->options.max_gap)
 		trouble = "too many entries are committed and not applied yet";
 	if (trouble)
-		http_reply_not_now(kv, http, outcome, trouble);
+		reply_not_now(kv, http, outcome, trouble);
 	return trouble != NULL;
 }
 
@@ -108,17 +112,17 @@ static void on_write(struct kv *kv, struct asked *a, uint8_t operation, struct v
 	size_t len = operation == OP_PUT ? evbuffer_get_length(body) : 0;
 	char why[200];
 	if (operation == OP_PUT && !has_body(a->http)) {
-		http_reply_text(a->http, 411,
+		reply_text(a->http, 411,
 			"a value is needed in the body; an empty one is sent with Content-Length: 0");
 		return;
 	}
 	if (len > kv->options.max_value) {
-		http_reply_text(a->http, 413, "the value is longer than %" PRIu64 " bytes",
+		reply_text(a->http, 413, "the value is longer than %" PRIu64 " bytes",
 			kv->options.max_value);
 		return;
 	}
 	if (request_id && !is_visible(request_id, 1, REQUEST_ID_MAX)) {
-		http_reply_text(a->http, 400, "Request-Id is not 1 to %d visible ASCII characters",
+		reply_text(a->http, 400, "Request-Id is not 1 to %d visible ASCII characters",
 			REQUEST_ID_MAX);
 		return;
 	}
@@ -139,7 +143,7 @@ static void on_write(struct kv *kv, struct asked *a, uint8_t operation, struct v
 		requests_await_write(kv->requests, a->http, w.serial,
 			(struct view){ entry.data, request_id ? entry.len : 0 });
 	else
-		http_reply_not_now(kv, a->http, "refused", why);
+		reply_not_now(kv, a->http, "refused", why);
 	buffer_free(&entry);
 }
 
@@ -147,9 +151,9 @@ static void on_read(struct kv *kv, struct asked *a, struct view key)
 {
 	const char *stale = evhttp_find_header(&a->query, "stale");
 	if (stale && strcmp(stale, "1") != 0)
-		http_reply_text(a->http, 400, "stale can only be 1");
+		reply_text(a->http, 400, "stale can only be 1");
 	else if (stale)
-		http_reply_value(kv, a->http, key);
+		reply_value(kv, a->http, key);
 	else if (!refused_for_now(kv, a->http, NULL))
 		requests_await_read(kv->requests, a->http, key);
 }
@@ -162,15 +166,15 @@ static void on_key(struct kv *kv, struct asked *a, struct view key, bool long_fo
 	{
 		if (strcmp(parameter->key, "stale") != 0 ||
 			(a->method != EVHTTP_REQ_GET && a->method != EVHTTP_REQ_HEAD)) {
-			http_reply_text(a->http, 400, "unknown parameter '%.64s'; in a key, ? is written %%3F",
+			reply_text(a->http, 400, "unknown parameter '%.64s'; in a key, ? is written %%3F",
 				parameter->key);
 			return;
 		}
 	}
 	if (key.len == 0) {
-		http_reply_text(a->http, 400, "a key is needed in the path");
+		reply_text(a->http, 400, "a key is needed in the path");
 	} else if (key.len > kv->options.max_key) {
-		http_reply_text(a->http, 413, "the key is longer than %" PRIu64 " bytes",
+		reply_text(a->http, 413, "the key is longer than %" PRIu64 " bytes",
 			kv->options.max_key);
 	} else if (a->method == EVHTTP_REQ_PUT) {
 		on_write(kv, a, OP_PUT, key);
@@ -211,25 +215,25 @@ static void on_member(struct kv *kv, struct asked *a)
 	uint64_t id = 0;
 	char why[200];
 	if (!parse_u64(a->path, a->path_len, &id) || id == 0 || id > NODE_ID_MAX) {
-		http_reply_text(a->http, 400, "%s a member by its id, a number from 1 up; a key is %s",
+		reply_text(a->http, 400, "%s a member by its id, a number from 1 up; a key is %s",
 			adds ? "POST /<node id> adds" : "DELETE /<node id> removes",
 			adds ? "written by PUT /<key>" : "deleted by DELETE /_/kv/<key>");
 		return;
 	}
 	char *url = adds ? body_url(a->http) : NULL;
 	if (adds && !has_body(a->http)) {
-		http_reply_text(a->http, 411, "the new member's peer URL is needed in the body");
+		reply_text(a->http, 411, "the new member's peer URL is needed in the body");
 	} else if (adds && !url) {
-		http_reply_text(a->http, 400, "the body is not a peer URL of the form http://host:port");
+		reply_text(a->http, 400, "the body is not a peer URL of the form http://host:port");
 	} else if (!refused_for_now(kv, a->http, "refused")) {
 		uint64_t serial = requests_next_serial(kv->requests);
 		int refused = node_propose_change(kv->node, id, url, serial, why, sizeof why);
 		if (refused == 0)
 			requests_await_write(kv->requests, a->http, serial, (struct view){ 0 });
 		else if (refused == 503)
-			http_reply_not_now(kv, a->http, "refused", why);
+			reply_not_now(kv, a->http, "refused", why);
 		else
-			http_reply_text(a->http, refused, "%s", why);
+			reply_text(a->http, refused, "%s", why);
 	}
 	free(url);
 }
@@ -243,17 +247,17 @@ static void on_leader(struct kv *kv, struct asked *a)
 	if (a->method != EVHTTP_REQ_PUT) {
 		reply_method(a->http, "PUT", "leadership is handed over by PUT");
 	} else if (!has_body(a->http)) {
-		http_reply_text(a->http, 411, "the id of the member that is to lead is needed in the body");
+		reply_text(a->http, 411, "the id of the member that is to lead is needed in the body");
 	} else if (len == 0 || !parse_u64((char *)evbuffer_pullup(body, -1), len, &id) || id == 0) {
-		http_reply_text(a->http, 400, "the body is not a member's id");
+		reply_text(a->http, 400, "the body is not a member's id");
 	} else if (!refused_for_now(kv, a->http, NULL)) {
 		int refused = node_transfer(kv->node, id, why, sizeof why);
 		if (refused == 0)
 			evhttp_send_reply(a->http, 204, NULL, NULL);
 		else if (refused == 503)
-			http_reply_not_now(kv, a->http, NULL, why);
+			reply_not_now(kv, a->http, NULL, why);
 		else
-			http_reply_text(a->http, refused, "%s", why);
+			reply_text(a->http, refused, "%s", why);
 	}
 }
 
@@ -282,7 +286,7 @@ static void route(struct kv *kv, struct asked *a)
 		else
 			reply_method(a->http, "GET, HEAD", "the page can only be read");
 	} else if (starts_with(a, "_/")) {
-		http_reply_text(a->http, 404,
+		reply_text(a->http, 404,
 			"nothing is there; a key that begins with _/ is at /_/kv/_/...");
 	} else if (a->method == EVHTTP_REQ_POST || a->method == EVHTTP_REQ_DELETE) {
 		on_member(kv, a);
@@ -291,18 +295,18 @@ static void route(struct kv *kv, struct asked *a)
 	}
 }
 
-void http_on_request(struct evhttp_request *http, void *arg)
+void clients_on_request(struct evhttp_request *http, void *arg)
 {
 	struct asked a = { .http = http, .method = evhttp_request_get_command(http) };
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
 	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
 	if (!path || path[0] != '/' || evhttp_uri_get_fragment(uri)) {
-		http_reply_text(http, 400, "the path must begin with a slash");
+		reply_text(http, 400, "the path must begin with a slash");
 		return;
 	}
 	if (query && evhttp_parse_query_str(query, &a.query) != 0) {
-		http_reply_text(http, 400, "the query cannot be understood");
+		reply_text(http, 400, "the query cannot be understood");
 		return;
 	}
 	if (!query)
@@ -311,7 +315,7 @@ void http_on_request(struct evhttp_request *http, void *arg)
 	if (a.path)
 		route(arg, &a);
 	else
-		http_reply_text(http, 400, "the path cannot be decoded");
+		reply_text(http, 400, "the path cannot be decoded");
 	free(a.path);
 	evhttp_clear_headers(&a.query);
 }

@@ -1,4 +1,4 @@
-/* store_whole.c: is everything in the file what was written into it?
+/* Is everything on the disk what was written there?
  *
  * SQLite notices damage to its own structure, not to what is stored in it. So each row carries a
  * CRC over its other columns, as a constraint: `PRAGMA integrity_check` reads them all at the
@@ -31,7 +31,7 @@ static void sql_crc32(sqlite3_context *context, int count, sqlite3_value **value
 	buffer_free(&all);
 }
 
-bool store_add_crc32(struct store *s)
+bool whole_add_crc32(struct store *s)
 {
 	return sqlite3_create_function_v2(s->db, "crc32", -1,
 			   SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL, sql_crc32, NULL, NULL,
@@ -117,7 +117,7 @@ static bool frames_are_whole(struct wal *w)
 	return whole;
 }
 
-bool store_log_is_whole(const char *database, char *why, size_t why_size)
+bool whole_log(const char *database, char *why, size_t why_size)
 {
 	size_t size = strlen(database) + sizeof "-wal";
 	char *path = xmalloc(size);

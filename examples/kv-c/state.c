@@ -1,10 +1,10 @@
-/* store_kv.c: the applied state in the node's file: members, remembered request ids, keys; and all
- * of it as a snapshot. */
+/* The applied state: members, remembered request ids, keys; and all of it as a snapshot. Here all
+ * of it stands in the node's file. */
 #include "store_impl.h"
 
 /* ---- reading */
 
-bool store_read_members(struct store *s, store_member_fn fn, void *arg)
+bool state_read_members(struct store *s, store_member_fn fn, void *arg)
 {
 	store_fresh(s);
 	sqlite3_stmt *st = s->statements[READ_MEMBERS];
@@ -17,7 +17,7 @@ bool store_read_members(struct store *s, store_member_fn fn, void *arg)
 	return !s->failed;
 }
 
-enum store_found store_get(struct store *s, struct view key, struct buffer *value)
+enum store_found state_get(struct store *s, struct view key, struct buffer *value)
 {
 	store_fresh(s);
 	store_bind_bytes(s, GET, 1, key);
@@ -28,7 +28,7 @@ enum store_found store_get(struct store *s, struct view key, struct buffer *valu
 	return s->failed ? STORE_UNREADABLE : found ? STORE_FOUND : STORE_ABSENT;
 }
 
-uint64_t store_count(struct store *s)
+uint64_t state_count(struct store *s)
 {
 	store_fresh(s);
 	uint64_t count = store_row(s, COUNT) ? store_column_number(s->statements[COUNT], 0) : 0;
@@ -65,7 +65,7 @@ static uint64_t dump_table(struct store *s, enum statement which, struct buffer 
 	return count;
 }
 
-bool store_dump(struct store *s, struct buffer *out)
+bool state_dump(struct store *s, struct buffer *out)
 {
 	store_fresh(s);
 	size_t count_at = snapshot_begin(out);
@@ -83,7 +83,7 @@ bool store_dump(struct store *s, struct buffer *out)
 
 /* ---- changing */
 
-void store_set_member(struct store *s, const struct member *m)
+void state_set_member(struct store *s, const struct member *m)
 {
 	if (s->failed)
 		return;
@@ -93,7 +93,7 @@ void store_set_member(struct store *s, const struct member *m)
 	store_run(s, SET_MEMBER);
 }
 
-void store_put(struct store *s, struct view key, struct view value)
+void state_put(struct store *s, struct view key, struct view value)
 {
 	if (s->failed)
 		return;
@@ -102,7 +102,7 @@ void store_put(struct store *s, struct view key, struct view value)
 	store_run(s, PUT);
 }
 
-void store_delete(struct store *s, struct view key)
+void state_delete(struct store *s, struct view key)
 {
 	if (s->failed)
 		return;
@@ -117,7 +117,7 @@ static void remember(struct store *s, struct view request_id, uint64_t index)
 	store_run(s, REMEMBER);
 }
 
-bool store_seen_before(struct store *s, struct view request_id, uint64_t index, uint64_t *seen_at)
+bool state_seen_before(struct store *s, struct view request_id, uint64_t index, uint64_t *seen_at)
 {
 	if (s->failed || request_id.len == 0)
 		return false;
@@ -137,14 +137,14 @@ bool store_seen_before(struct store *s, struct view request_id, uint64_t index, 
 	return seen;
 }
 
-void store_restore(struct store *s, struct view snapshot_data)
+void state_restore(struct store *s, struct view snapshot_data)
 {
 	struct reader r = snapshot_reader(snapshot_data);
 	for (enum statement clear = CLEAR_MEMBERS; clear <= CLEAR_PAIRS && !s->failed; clear++)
 		store_run(s, clear);
 	for (uint64_t n = take_u32(&r); n > 0 && !s->failed && !r.bad; n--) {
 		struct member m = snapshot_take_member(&r);
-		store_set_member(s, &m);
+		state_set_member(s, &m);
 	}
 	for (uint64_t n = take_u32(&r); n > 0 && !s->failed && !r.bad; n--) {
 		struct request_seen seen = snapshot_take_request(&r);
@@ -152,7 +152,7 @@ void store_restore(struct store *s, struct view snapshot_data)
 	}
 	for (uint64_t n = take_u64(&r); n > 0 && !s->failed && !r.bad; n--) {
 		struct pair p = snapshot_take_pair(&r);
-		store_put(s, p.key, p.value);
+		state_put(s, p.key, p.value);
 	}
 	if (r.bad)
 		store_contradiction(s, "the data of a snapshot does not decode");
