@@ -352,8 +352,9 @@ impl<S: Storage> Log<S> {
         self.unstable.release(self.applied);
     }
 
+    /// Whether there are entries that were not handed out to be persisted.
     pub(crate) fn has_next_unstable(&self) -> bool {
-        self.unstable.has_next()
+        self.unstable.in_progress <= self.last_index()
     }
 
     pub(crate) fn has_next_snapshot(&self) -> bool {
@@ -367,12 +368,12 @@ impl<S: Storage> Log<S> {
 
     /// Whether entries wait to be persisted, handed out or not.
     pub(crate) fn has_unstable(&self) -> bool {
-        self.unstable.offset < self.unstable.end()
+        self.unstable.offset <= self.last_index()
     }
 
     /// The entries that are to be persisted next; handed out from now on.
     pub(crate) fn accept_entries(&mut self) -> Entries {
-        self.unstable.accept_entries()
+        self.unstable.accept_entries(self.last_index().next())
     }
 
     /// The same of a snapshot.

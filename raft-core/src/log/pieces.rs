@@ -6,12 +6,15 @@ use crate::entry::{Entries, Entry};
 use crate::ids::Index;
 
 /// Consecutive entries. Reading a part and dropping from either end copies no entry.
+///
+/// The newest piece is at hand and not in a block of its own: it is the one that is asked for, and
+/// most logs of many idle groups never have another.
 #[derive(Clone, Debug)]
 pub(super) struct Pieces {
-    /// None is empty, and there are no gaps between them.
-    pieces: VecDeque<Piece>,
-    /// The index after the last entry.
-    end: Index,
+    /// Empty only while there are no pieces at all.
+    newest: Piece,
+    /// The others, from the oldest on. None is empty, and there are no gaps between any two.
+    older: Option<Box<VecDeque<Piece>>>,
 }
 
 /// The beginning of a log.
@@ -24,46 +27,46 @@ impl Default for Pieces {
 #[derive(Clone, Debug)]
 struct Piece {
     first: Index,
-    /// The index after its last entry.
-    end: Index,
     entries: Entries,
 }
 
 impl Pieces {
-    /// Nothing yet: the next entry has this index. There is room for one piece: most logs of many
-    /// idle groups never have more.
-    pub(super) fn starting_at(index: Index) -> Self {
-        Self { pieces: VecDeque::with_capacity(1), end: index }
+    /// Nothing yet: the next entry has this index.
+    pub(super) const fn starting_at(index: Index) -> Self {
+        Self { newest: Piece { first: index, entries: Entries::new() }, older: None }
     }
 
     /// The index after the last entry.
     pub(super) const fn end(&self) -> Index {
-        self.end
+        self.newest.end()
+    }
+
+    fn oldest(&self) -> &Piece {
+        self.older.as_ref().and_then(|older| older.front()).unwrap_or(&self.newest)
     }
 
     /// The index of the first entry; the end if there is none.
     pub(super) fn first(&self) -> Index {
-        self.pieces.front().map_or(self.end, |piece| piece.first)
+        self.oldest().first
     }
 
     /// How many pieces there are.
     pub(super) fn count(&self) -> usize {
-        self.pieces.len()
+        let older = self.older.as_ref().map_or(0, |older| older.len());
+        older.saturating_add(usize::from(!self.newest.entries.is_empty()))
     }
 
     /// Adds the entries that follow.
     #[inline]
     pub(super) fn push(&mut self, entries: Entries) {
-        debug_assert!(entries.first().is_none_or(|entry| entry.index == self.end), "no gaps");
-        let first = self.end;
-        let end = first.plus(entries.len() as u64);
-        if end > first {
-            self.end = end;
-            // A piece that is filled where it stays is not copied.
-            self.pieces.push_back(Piece { first, end, entries: Entries::new() });
-            if let Some(piece) = self.pieces.back_mut() {
-                piece.entries = entries;
-            }
+        debug_assert!(entries.first().is_none_or(|entry| entry.index == self.end()), "no gaps");
+        if entries.is_empty() {
+            return;
+        }
+        let newest = Piece { first: self.end(), entries };
+        let before = std::mem::replace(&mut self.newest, newest);
+        if !before.entries.is_empty() {
+            self.older.get_or_insert_default().push_back(before);
         }
     }
 
@@ -71,106 +74,133 @@ impl Pieces {
     #[inline]
     pub(super) fn slice(&self, low: Index, high: Index) -> Entries {
         // Mostly somebody asks for what came last.
-        match self.pieces.back() {
-            Some(last) if last.first <= low => last.part(low, high),
-            Some(_) => self.slice_of_many(low, high),
-            None => Entries::new(),
+        if self.newest.first <= low {
+            self.newest.part(low, high)
+        } else {
+            self.slice_of_many(low, high)
         }
     }
 
     fn slice_of_many(&self, low: Index, high: Index) -> Entries {
         let mut found = Entries::new();
-        for piece in self.pieces.range(self.piece_of(low)..) {
-            if piece.first >= high {
-                break;
+        if let Some(older) = &self.older {
+            for piece in older.range(piece_of(older, low)..) {
+                if piece.first >= high {
+                    return found;
+                }
+                found.append(piece.part(low, high));
             }
-            found.append(piece.part(low, high));
         }
+        found.append(self.newest.part(low, high));
         found
     }
 
     /// The entry at this index.
     #[inline]
     pub(super) fn get(&self, index: Index) -> Option<&Entry> {
-        let last = self.pieces.back()?;
-        let piece =
-            if last.first <= index { last } else { self.pieces.get(self.piece_of(index))? };
-        if index < piece.first {
-            return None;
-        }
+        let piece = if self.newest.first <= index {
+            &self.newest
+        } else {
+            let older = self.older.as_ref()?;
+            older.get(piece_of(older, index)).filter(|piece| piece.first <= index)?
+        };
         piece.entries.get(index.since(piece.first) as usize)
     }
 
     /// Drops the entries from this index on. What lies before the first entry cannot be kept.
     #[inline]
     pub(super) fn truncate_from(&mut self, from: Index) {
-        if from < self.end {
+        if from < self.end() {
             self.cut_from(from);
         }
     }
 
     fn cut_from(&mut self, from: Index) {
-        self.end = from;
-        while let Some(piece) = self.pieces.back_mut() {
-            if piece.first < from {
-                piece.entries = piece.part(piece.first, from);
-                piece.end = from.min(piece.end);
+        while self.newest.first >= from {
+            let Some(before) = self.older.as_mut().and_then(|older| older.pop_back()) else {
+                self.newest = Piece { first: from, entries: Entries::new() };
                 return;
-            }
-            self.pieces.pop_back();
+            };
+            self.newest = before;
         }
+        self.newest.entries = self.newest.part(self.newest.first, from);
     }
 
     /// Drops the entries before this index.
     pub(super) fn drop_before(&mut self, first_kept: Index) {
         self.drop_pieces_before(first_kept);
-        if let Some(piece) = self.pieces.front_mut()
-            && piece.first < first_kept
-        {
-            piece.entries = piece.part(first_kept, piece.end);
-            piece.first = first_kept;
+        let oldest = match self.older.as_mut().and_then(|older| older.front_mut()) {
+            Some(oldest) => oldest,
+            None => &mut self.newest,
+        };
+        if oldest.first < first_kept && !oldest.entries.is_empty() {
+            oldest.entries = oldest.part(first_kept, oldest.end());
+            oldest.first = first_kept;
         }
     }
 
     /// Drops the pieces that end before this index.
     #[inline]
     pub(super) fn drop_pieces_before(&mut self, first_kept: Index) {
-        while self.pieces.front().is_some_and(|piece| piece.end <= first_kept) {
-            self.pieces.pop_front();
+        if let Some(older) = &mut self.older {
+            while older.front().is_some_and(|piece| piece.end() <= first_kept) {
+                older.pop_front();
+            }
+        }
+        if self.newest.end() <= first_kept {
+            self.newest.take();
         }
     }
 
     /// Takes out the first piece, if it is `[low, high)`.
     #[inline]
     pub(super) fn take_first_piece(&mut self, low: Index, high: Index) -> Option<Entries> {
-        let first = self.pieces.front()?;
-        if first.first != low || first.end != high {
+        let oldest = self.oldest();
+        if oldest.first != low || oldest.end() != high {
             return None;
         }
-        self.pieces.pop_front().map(|piece| piece.entries)
+        match self.older.as_mut().and_then(|older| older.pop_front()) {
+            Some(piece) => Some(piece.entries),
+            None => Some(self.newest.take()),
+        }
     }
 
     /// Drops the first piece.
     pub(super) fn drop_first_piece(&mut self) {
-        self.pieces.pop_front();
+        if self.older.as_mut().and_then(|older| older.pop_front()).is_none() {
+            self.newest.take();
+        }
     }
 
     /// The index after the first piece.
     pub(super) fn end_of_first(&self) -> Index {
-        self.pieces.front().map_or(self.end, |piece| piece.end)
-    }
-
-    /// The number of the piece that holds this index, or would.
-    fn piece_of(&self, index: Index) -> usize {
-        self.pieces.partition_point(|piece| piece.first <= index).saturating_sub(1)
+        self.oldest().end()
     }
 }
 
+/// The number of the piece that holds this index, or would.
+fn piece_of(pieces: &VecDeque<Piece>, index: Index) -> usize {
+    pieces.partition_point(|piece| piece.first <= index).saturating_sub(1)
+}
+
 impl Piece {
+    /// The index after its last entry.
+    #[inline]
+    const fn end(&self) -> Index {
+        self.first.plus(self.entries.len() as u64)
+    }
+
+    /// Takes all of it out. What follows on it begins where it ended.
+    #[inline]
+    fn take(&mut self) -> Entries {
+        self.first = self.end();
+        std::mem::take(&mut self.entries)
+    }
+
     #[inline]
     fn part(&self, low: Index, high: Index) -> Entries {
         // Nearly every piece is read whole.
-        if low <= self.first && high >= self.end {
+        if low <= self.first && high >= self.end() {
             return self.entries.clone();
         }
         self.entries.part(low.since(self.first) as usize, high.since(self.first) as usize)

@@ -54,11 +54,6 @@ impl Unstable {
         self.kept.end().plus(self.open.len() as u64)
     }
 
-    /// Whether there are entries that were not handed out.
-    pub(super) const fn has_next(&self) -> bool {
-        self.in_progress.0 < self.end().0
-    }
-
     /// A leader begins with an entry of its own, and in an idle group never adds another.
     pub(super) fn expect_own(&mut self) {
         self.open.reserve_exact(1);
@@ -133,9 +128,9 @@ impl Unstable {
         }
     }
 
-    /// Hands out the entries that were not handed out.
-    pub(super) fn accept_entries(&mut self) -> Entries {
-        let end = self.end();
+    /// Hands out the entries up to the end that were not handed out.
+    pub(super) fn accept_entries(&mut self, end: Index) -> Entries {
+        debug_assert_eq!(end, self.end());
         let entries = self.slice(self.in_progress, end);
         self.in_progress = end;
         entries
