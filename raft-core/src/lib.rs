@@ -107,7 +107,7 @@ pub use crate::message::{
     Append, AppendResponse, Body, Heartbeat, Message, MessageKind, Rejection, VoteRequest,
     VoteResponse,
 };
-pub use crate::metrics::Metrics;
+pub use crate::metrics::{Metrics, RareMetrics};
 pub use crate::node::Node;
 pub use crate::progress::{Limits, Progress};
 pub use crate::proposal::{ConfChangeOutcome, Proposed};

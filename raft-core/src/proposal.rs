@@ -161,7 +161,7 @@ impl<S: Storage> Core<S> {
     }
 
     pub(crate) fn count_dropped(&mut self, reason: DropReason) {
-        self.metrics.proposals_dropped = self.metrics.proposals_dropped.saturating_add(1);
+        self.metrics.count_rare(|rare| Some(&mut rare.proposals_dropped));
         self.emit(|| Event::ProposalDropped(reason));
     }
 }
@@ -211,8 +211,7 @@ impl Leader {
         self.check_uncommitted(core, &payloads)?;
         self.pending_conf_index = pending;
         if let Some(reason) = &replaced {
-            core.metrics.conf_changes_replaced =
-                core.metrics.conf_changes_replaced.saturating_add(1);
+            core.metrics.count_rare(|rare| Some(&mut rare.conf_changes_replaced));
             core.emit(|| Event::ConfChangeReplaced(reason.clone()));
         }
         Ok(self.append(core, payloads.into_iter(), replaced))

@@ -181,7 +181,7 @@ impl<S: Storage> Core<S> {
 
     /// Gives the answer to whoever asked.
     fn answer_read(&mut self, from: NodeId, index: Index, context: Bytes) {
-        self.metrics.reads_confirmed = self.metrics.reads_confirmed.saturating_add(1);
+        self.metrics.count_rare(|rare| Some(&mut rare.reads_confirmed));
         if from == self.id() {
             self.on_read_response(index, context);
         } else {

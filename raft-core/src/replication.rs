@@ -411,7 +411,7 @@ impl<S: Storage> Core<S> {
     /// Counts and reports a message that is not sent because reading for it failed.
     #[cold]
     pub(crate) fn skip_send(&mut self, to: NodeId, error: StorageError) {
-        self.metrics.sends_skipped = self.metrics.sends_skipped.saturating_add(1);
+        self.metrics.count_rare(|rare| Some(&mut rare.sends_skipped));
         self.emit(|| Event::SendSkipped { to, error });
     }
 }

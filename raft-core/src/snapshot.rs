@@ -47,13 +47,13 @@ impl<S: Storage> Core<S> {
         // would not make the storage's any newer.
         if snapshot.is_empty() || leaves_out_receiver {
             self.emit(|| Event::SnapshotMissing { to });
-            self.metrics.sends_skipped = self.metrics.sends_skipped.saturating_add(1);
+            self.metrics.count_rare(|rare| Some(&mut rare.sends_skipped));
             return false;
         }
         let at = snapshot.position;
         progress.become_snapshot(at.index);
         self.send(to, Body::Snapshot(snapshot));
-        self.metrics.snapshots_sent = self.metrics.snapshots_sent.saturating_add(1);
+        self.metrics.count_rare(|rare| Some(&mut rare.snapshots_sent));
         self.emit(|| Event::SnapshotSent { to, at });
         true
     }
@@ -108,7 +108,7 @@ impl<S: Storage> Raft<S> {
         let at = snapshot.position;
         core.log.restore(snapshot);
         core.restored = at.index;
-        core.metrics.snapshots_restored = core.metrics.snapshots_restored.saturating_add(1);
+        core.metrics.count_rare(|rare| Some(&mut rare.snapshots_restored));
         core.emit(|| Event::SnapshotRestored(at));
         self.switch_to(membership);
     }

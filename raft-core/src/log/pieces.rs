@@ -14,6 +14,7 @@ pub(super) struct Pieces {
     /// Empty only while there are no pieces at all.
     newest: Piece,
     /// The others, from the oldest on. None is empty, and there are no gaps between any two.
+    #[expect(clippy::box_collection, reason = "one word where there are none: mostly")]
     older: Option<Box<VecDeque<Piece>>>,
 }
 
