@@ -1,4 +1,5 @@
-"""--force-new-cluster. Of a cluster whose quorum is lost for ever, one node goes on alone.
+"""--force-new-cluster: of a cluster whose quorum is lost for ever, one node goes on alone, with
+what it has.
 
 Raft cannot do that, so it is done to the log behind Raft's back: entries that remove all others,
 and a hard state that commits them.
@@ -8,51 +9,53 @@ import logging
 
 import raftcore
 from codec import Change
-from raftcore import ConfChange, ConfChangeKind, ConfChangeV2, EntryKind
-from store import NotOurs, Store
+from membership import steps_of
+from raftcore import ConfChange, ConfChangeKind, EntryKind
+from store import NotOurs, Store, StoredState
 
 log = logging.getLogger("kv-python")
 
 
-def force_new_cluster(store: Store, this: int) -> None:
+def look_at_entry(entry: raftcore.Entry, this: int) -> set[int]:
+    """Who becomes a member by it. It must not remove this node."""
+    added = set()
+    for step in steps_of(entry):
+        if step.kind is not ConfChangeKind.REMOVE:
+            added.add(step.node)
+        elif step.node == this:
+            raise NotOurs("--force-new-cluster: the log removes this node; take another")
+    return added
+
+
+def remove_others(
+    store: Store, this: int, others: set[int], last: int, last_term: int, term: int
+) -> None:
+    """The new term is one that the old cluster has not seen: what is appended is not mistaken for
+    an entry of theirs at the same place."""
+    term = max(term, last_term) + 1
+    removals = []
+    for index, member in enumerate(sorted(others), last + 1):
+        log.warning("node %d is removed by force", member)
+        change = ConfChange(ConfChangeKind.REMOVE, member, Change().encode())
+        removals.append((index, term, EntryKind.CONF_CHANGE, change.encode()))
+    with store.transaction():
+        store.append(removals)
+        store.set_hard_state(raftcore.HardState(term, this, last + len(removals)))
+
+
+def force_new_cluster(store: Store, this: int, state: StoredState) -> StoredState:
     """Make this node the only member of its cluster, in what is stored."""
-    hard_state = raftcore.HardState.decode(store.meta("hard_state", b""))
-    entries = store.log()
-    last, last_term = store.meta("cut", 0), store.meta("cut_term", 0)
+    entries = store.read_log(state)
+    last, last_term = state.compacted_index, state.compacted_term
     if entries:
         last, last_term = entries[-1].index, entries[-1].term
     if not last:
         raise NotOurs("--force-new-cluster: nothing is stored here")
-    others = {member for member, (removed, _) in store.members().items() if not removed}
+    others = {member.id for member in store.state.read_members().values() if not member.removed}
     for entry in entries:
-        if entry.index > store.meta("applied", 0):
-            for step in steps_of(entry):
-                if step.kind is not ConfChangeKind.REMOVE:
-                    others.add(step.node)
-                elif step.node == this:
-                    why = "--force-new-cluster: the log removes this node; take another"
-                    raise NotOurs(why)
+        if entry.index > state.applied:
+            others |= look_at_entry(entry, this)
     others -= {0, this}
-    if not others:
-        return
-    # A term that the old cluster has not seen: what is appended is not mistaken for an entry of
-    # theirs at the same place.
-    term = max(hard_state.term, last_term) + 1
-    rows = []
-    for member in sorted(others):
-        log.warning("node %d is removed by force", member)
-        last += 1
-        change = ConfChange(ConfChangeKind.REMOVE, member, Change().encode())
-        rows.append((last, term, EntryKind.CONF_CHANGE, change.encode()))
-    store.append_by_force(rows, raftcore.HardState(term, this, last))
-
-
-def steps_of(entry: raftcore.Entry) -> list:
-    """What a change of members does, or nothing."""
-    try:
-        change = entry.conf_change()
-    except raftcore.DecodeError:
-        return []
-    if change is None:
-        return []
-    return list(change.changes) if isinstance(change, ConfChangeV2) else [change]
+    if others:
+        remove_others(store, this, others, last, last_term, state.hard_state.term)
+    return store.read_state()

@@ -1,22 +1,23 @@
-"""The SQLite file: the log, the hard state, the members, the request ids and the keys.
+"""What is on the disk: the log, Raft's hard state, and the applied state.
 
-All writing happens in one thread (`node.py` sees to that), one transaction for each Ready. Reading
-a value happens on a connection of its own, which sees what was committed last.
+One SQLite file holds them all, so one COMMIT, one sync, makes a whole Ready durable: the entries,
+the hard state, and what was applied. The tables of the applied state always stand at `applied`
+exactly; there is no copy of a snapshot in the file, since the tables are one.
+
+All writing happens in one thread (`Node.beside` sees to that).
 """
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import raftcore
-from codec import DELETE, PUT, Malformed, State, Write
-from whole import check_log, check_rows, crc32
-
-# A request id is remembered for so many log indexes after the one that applied it.
-REMEMBERED = 65_536
+from state import State
+from whole import check_rows, crc32, log_is_whole
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value,
@@ -33,141 +34,111 @@ CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB,
 """
 SET = "INSERT OR REPLACE INTO meta VALUES (?1, ?2, crc32(?1, ?2))"
 APPEND = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, crc32(?1, ?2, ?3, ?4))"
-SET_MEMBER = "INSERT OR REPLACE INTO members VALUES (?1, ?2, ?3, crc32(?1, ?2, ?3))"
-REMEMBER = "INSERT INTO seen VALUES (?1, ?2, crc32(?1, ?2))"
-PUT_PAIR = "INSERT OR REPLACE INTO kv VALUES (?1, ?2, crc32(?1, ?2))"
-
-Members = dict[int, tuple[bool, str]]
-
-
-@dataclass
-class Applied:
-    """What one Ready changes beside the log."""
-
-    committed: raftcore.Entries
-    members: Members | None = None
-    conf_state: raftcore.ConfState | None = None
-    # Filled while applying: (serial, index) of this node's own writes.
-    answers: list[tuple[int, int]] = field(default_factory=list)
+# A full or read-only disk can be mended. After a failed sync nobody knows what the disk has, and a
+# damaged file does not heal.
+MENDABLE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
 
 
 class NotOurs(Exception):
-    """This directory is another node's."""
+    """This node may not use this directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """What stands in the file beside the log and the tables of the applied state."""
+
+    hard_state: raftcore.HardState
+    applied: int
+    compacted_index: int  # of the entry just before the first one in the log
+    compacted_term: int
+    conf_state: raftcore.ConfState  # at `applied`
+    joined: bool  # the node was started to join a cluster, and must never bootstrap one
 
 
 class Store:
-    """One node's directory."""
+    """One node's directory, held exclusively."""
 
-    def __init__(self, directory: str, node: int, cluster_id: str) -> None:
+    def __init__(self, directory: str, node: int, cluster_id: str, joins: bool) -> None:
         os.makedirs(directory, exist_ok=True)
         self.lock = open(os.path.join(directory, "lock"), "w")  # noqa: SIM115 - held until close
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise NotOurs("it is in use by another process") from error
+            raise NotOurs("the data directory is in use by another process") from error
         path = os.path.join(directory, "kv.sqlite")
-        check_log(path)
+        if not log_is_whole(path):
+            raise OSError(f"{path}-wal is damaged in the middle: what follows would be lost")
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.db.create_function("crc32", -1, crc32, deterministic=True)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
         self.db.executescript(SCHEMA)
         check_rows(self.db)
         self.reader = sqlite3.connect(path, isolation_level=None)
-        self.node = node
-        for name, own, what in (
-            ("cluster", cluster_id, f"cluster {self.meta('cluster', cluster_id)!r}"),
-            ("node", node, f"node {self.meta('node', node)}"),
-        ):
-            if self.meta(name, own) != own:
-                raise NotOurs(f"this directory belongs to {what}")
-            self.set(name, own)
+        self.state = State(self.db, self.reader)
+        self.belongs_to(node, cluster_id)
+        with self.transaction():
+            self.set("node", node)
+            self.set("cluster", cluster_id)
+            self.set("joined", self.get("joined", joins))
+
+    def belongs_to(self, node: int, cluster_id: str) -> None:
+        owner, cluster = self.get("node", node), self.get("cluster", cluster_id)
+        if owner != node:
+            raise NotOurs(f"the data directory belongs to node {owner}, this is node {node}")
+        if cluster != cluster_id:
+            why = f"the data directory belongs to cluster '{cluster}', this is '{cluster_id}'"
+            raise NotOurs(why)
 
     def close(self) -> None:
         self.reader.close()
         self.db.close()
         self.lock.close()
 
-    # At the start.
+    # Reading.
 
-    def meta(self, name, default):
+    def get(self, name: str, default: Any) -> Any:
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return default if row is None else row[0]
 
-    def set(self, name, value) -> None:
-        self.db.execute(SET, (name, value))
+    def read_state(self) -> StoredState:
+        found = StoredState(
+            hard_state=raftcore.HardState.decode(self.get("hard_state", b"")),
+            applied=self.get("applied", 0),
+            compacted_index=self.get("cut", 0),
+            compacted_term=self.get("cut_term", 0),
+            conf_state=raftcore.ConfState.decode(self.get("conf_state", b"")),
+            joined=bool(self.get("joined", False)),
+        )
+        if not found.compacted_index <= found.applied <= found.hard_state.commit:
+            why = "compacted, applied and commit index in the database are out of order"
+            raise sqlite3.DatabaseError(why)
+        return found
 
-    def members(self) -> Members:
-        rows = self.db.execute("SELECT id, removed, url FROM members")
-        return {member: (bool(removed), url) for member, removed, url in rows}
+    def read_log(self, state: StoredState) -> list[raftcore.Entry]:
+        entries = []
+        last, last_term = state.compacted_index, state.compacted_term
+        for index, term, kind, data in self.db.execute(
+            "SELECT idx, term, kind, data FROM log ORDER BY idx"
+        ):
+            if index != last + 1 or term < last_term:
+                why = "the log in the database has a gap or a term that falls"
+                raise sqlite3.DatabaseError(why)
+            entries.append(raftcore.Entry(term, index, data, raftcore.EntryKind(kind)))
+            last, last_term = index, term
+        if last < state.hard_state.commit:
+            raise sqlite3.DatabaseError("the log in the database ends before the commit index")
+        return entries
 
-    def load(self) -> tuple[raftcore.MemoryStorage, raftcore.ConfState, int]:
-        """The log as it was, with the applied state in the place of what was cut off."""
-        applied = self.meta("applied", 0)
-        hard_state = raftcore.HardState.decode(self.meta("hard_state", b""))
-        conf_state = raftcore.ConfState.decode(self.meta("conf_state", b""))
-        memory = raftcore.MemoryStorage()
-        cut = self.meta("cut", 0)
-        dump = self.dump() if applied else b""
-        if cut:
-            term = self.meta("cut_term", 0)
-            memory.apply_snapshot(raftcore.Snapshot(cut, term, conf_state, dump))
-        memory.append(self.log())
-        memory.set_hard_state(hard_state)
-        if applied > cut:
-            memory.create_snapshot(applied, dump, conf_state)
-        return memory, conf_state, applied
-
-    def log(self) -> list[raftcore.Entry]:
-        rows = self.db.execute("SELECT term, idx, data, kind FROM log ORDER BY idx")
-        return [
-            raftcore.Entry(term, index, data, raftcore.EntryKind(kind))
-            for term, index, data, kind in rows
-        ]
-
-    def append_by_force(self, rows: list, hard_state: raftcore.HardState) -> None:
-        """At the end of the log, and committed by this hard state."""
-        with self.transaction():
-            self.db.executemany(APPEND, rows)
-            self.set("hard_state", hard_state.encode())
-
-    def dump(self) -> bytes:
-        """The whole replicated state."""
-        members = self.db.execute("SELECT id, removed, url FROM members ORDER BY id")
-        seen = self.db.execute("SELECT idx, request_id FROM seen ORDER BY idx")
-        pairs = self.db.execute("SELECT key, value FROM kv ORDER BY key")
-        return State(
-            [(member, bool(removed), url) for member, removed, url in members],
-            list(seen),
-            list(pairs),
-        ).encode()
-
-    # In the loop's thread.
-
-    def get(self, key: bytes) -> bytes | None:
-        row = self.reader.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
-        return None if row is None else row[0]
-
-    def count(self) -> int:
-        return self.reader.execute("SELECT count(*) FROM kv").fetchone()[0]
-
-    # In the writer's thread.
-
-    def commit(self, ready: raftcore.Ready, applied: Applied) -> None:
-        """One Ready, one transaction; its COMMIT is the sync."""
-        applied.answers.clear()
-        with self.transaction():
-            self.write_log(ready)
-            for index, _, kind, data in applied.committed.rows():
-                if kind == raftcore.EntryKind.NORMAL and data:
-                    self.apply(index, data, applied)
-            if applied.committed.last is not None:
-                self.set("applied", applied.committed.last.index)
-            if applied.members is not None:
-                rows = [(m, removed, url) for m, (removed, url) in applied.members.items()]
-                self.db.executemany(SET_MEMBER, rows)
-            if applied.conf_state is not None:
-                self.set("conf_state", applied.conf_state.encode())
+    # Changing.
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -181,52 +152,33 @@ class Store:
                 self.db.execute("ROLLBACK")
             raise
 
-    def write_log(self, ready: raftcore.Ready) -> None:
-        if ready.snapshot is not None:
-            self.restore(ready.snapshot)
-        if ready.entries:
-            rows = ready.entries.rows()
-            self.db.execute("DELETE FROM log WHERE idx >= ?", (rows[0][0],))
-            self.db.executemany(APPEND, rows)
-        if ready.hard_state is not None:
-            self.set("hard_state", ready.hard_state.encode())
+    def append(self, rows: Iterable[tuple[int, int, int, bytes]]) -> None:
+        """Entries, as (index, term, kind, data)."""
+        self.db.executemany(APPEND, rows)
 
-    def restore(self, snapshot: raftcore.Snapshot) -> None:
-        state = State.decode(snapshot.data)
-        for table in ("log", "members", "seen", "kv"):
-            self.db.execute(f"DELETE FROM {table}")
-        self.db.executemany(SET_MEMBER, state.members)
-        self.db.executemany(REMEMBER, [(id_, index) for index, id_ in state.request_ids])
-        self.db.executemany(PUT_PAIR, state.pairs)
-        self.set("cut", snapshot.index)
-        self.set("cut_term", snapshot.term)
-        self.set("applied", snapshot.index)
+    def truncate(self, from_index: int) -> None:
+        self.db.execute("DELETE FROM log WHERE idx >= ?", (from_index,))
 
-    def apply(self, index: int, data: bytes, applied: Applied) -> None:
-        self.db.execute("DELETE FROM seen WHERE idx <= ?", (index - REMEMBERED,))
-        try:
-            write = Write.decode(data)
-        except Malformed:
-            return
-        done_at = index
-        if write.request_id:
-            row = self.db.execute(
-                "SELECT idx FROM seen WHERE request_id = ?", (write.request_id,)
-            ).fetchone()
-            if row is not None:
-                done_at = row[0]
-            else:
-                self.db.execute(REMEMBER, (write.request_id, index))
-        if done_at == index and write.operation == PUT:
-            self.db.execute(PUT_PAIR, (write.key, write.value))
-        elif done_at == index and write.operation == DELETE:
-            self.db.execute("DELETE FROM kv WHERE key = ?", (write.key,))
-        if write.origin == self.node:
-            applied.answers.append((write.serial, done_at))
+    def set(self, name: str, value: int | str | bytes) -> None:
+        self.db.execute(SET, (name, value))
 
-    def cut(self, index: int, term: int) -> None:
-        """Drop the log up to this index."""
-        with self.transaction():
-            self.db.execute("DELETE FROM log WHERE idx <= ?", (index,))
-            self.set("cut", index)
-            self.set("cut_term", term)
+    def set_hard_state(self, hard_state: raftcore.HardState) -> None:
+        self.set("hard_state", hard_state.encode())
+
+    def set_applied(self, index: int) -> None:
+        self.set("applied", index)
+        self.state.forget(index)
+
+    def set_conf_state(self, conf_state: raftcore.ConfState) -> None:
+        self.set("conf_state", conf_state.encode())
+
+    def compact(self, index: int, term: int) -> None:
+        self.db.execute("DELETE FROM log WHERE idx <= ?", (index,))
+        self.set("cut", index)
+        self.set("cut_term", term)
+
+
+def may_pass(error: sqlite3.Error) -> bool:
+    """Whether what failed may succeed later, since the transaction left everything as it was."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code in MENDABLE or code & 0xFF in MENDABLE

@@ -1,4 +1,4 @@
-"""Is everything in the file what was written into it?
+"""Is everything on the disk what was written there?
 
 SQLite notices damage to its own structure, not to what is stored in it. So each row carries a CRC
 over its other columns, as a constraint: `PRAGMA integrity_check` reads them all at the start.
@@ -12,9 +12,10 @@ import os
 import sqlite3
 import struct
 import zlib
+from typing import BinaryIO
 
 # https://www.sqlite.org/fileformat2.html#the_write_ahead_log
-HEADER, FRAME_HEADER = 32, 24
+WAL_HEADER, FRAME_HEADER, SUMS, PAGE_MOST = 32, 24, 8, 65_536
 
 
 def crc32(*columns: int | str | bytes) -> int:
@@ -37,42 +38,62 @@ def check_rows(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA ignore_check_constraints = ON")
 
 
-def check_log(database: str) -> None:
-    """Before the database is opened, which cuts the log off."""
+class Wal:
+    """The write-ahead log, and the checksum over all of it so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.order = ">"  # how the checksums read the bytes
+        self.page = 0
+        self.salts = b""
+        self.sum = 0, 0
+
+    def add_to_sum(self, data: bytes) -> None:
+        one, two = self.sum
+        words = struct.unpack(f"{self.order}{len(data) // 4}I", data)
+        for first, second in zip(words[::2], words[1::2], strict=True):
+            one = one + first + two & 0xFFFFFFFF
+            two = two + second + one & 0xFFFFFFFF
+        self.sum = one, two
+
+    def sum_is(self, stored: bytes) -> bool:
+        return struct.pack(">II", *self.sum) == stored
+
+    def read_header(self) -> bool:
+        """Whether it is right, and frames may follow."""
+        header = self.file.read(WAL_HEADER)
+        if len(header) < WAL_HEADER:
+            return False
+        magic, _, self.page, _, self.salts, stored = struct.unpack(">IIII8s8s", header)
+        self.order = ">" if magic & 1 else "<"
+        self.add_to_sum(header[:-SUMS])
+        return magic | 1 == 0x377F0683 and 512 <= self.page <= PAGE_MOST and self.sum_is(stored)
+
+    def frames_are_whole(self) -> bool:
+        """A transaction ends with a frame that commits. The next one is written when that is
+        synced: so where one follows, all up to that frame was on disk."""
+        is_broken = is_synced = False
+        size = FRAME_HEADER + self.page
+        while len(frame := self.file.read(size)) == size:
+            _, commits, salts, stored = struct.unpack(">II8s8s", frame[:FRAME_HEADER])
+            is_of_this_log = salts == self.salts
+            if not is_broken and is_of_this_log:
+                self.add_to_sum(frame[:8])
+                self.add_to_sum(frame[FRAME_HEADER:])
+            is_broken = is_broken or not is_of_this_log or not self.sum_is(stored)
+            if is_broken and is_of_this_log:
+                if is_synced:
+                    return False
+                is_synced = commits != 0
+        return True
+
+
+def log_is_whole(database: str) -> bool:
+    """To be asked before the database is opened, which cuts the log off."""
     path = database + "-wal"
     if not os.path.exists(path):
-        return
+        return True
     with open(path, "rb") as file:
-        header = file.read(HEADER)
-        if len(header) == HEADER and not is_whole(header, file):
-            raise OSError(f"{path} is damaged in the middle: what follows would be lost")
-
-
-def is_whole(header: bytes, file) -> bool:
-    """A transaction ends with a frame that commits. The next one is written when that is synced: so
-    where one follows, all up to that frame was on disk."""
-    magic, _, page, _, salts, stored = struct.unpack(">IIII8s8s", header)
-    order = ">" if magic & 1 else "<"
-    sums = add_to(order, (0, 0), header[:24])
-    if magic | 1 != 0x377F0683 or not 512 <= page <= 65536 or struct.pack(">II", *sums) != stored:
-        return not file.read(1)
-    broken = synced = False
-    while len(frame := file.read(FRAME_HEADER + page)) == FRAME_HEADER + page:
-        _, commits, frame_salts, stored = struct.unpack(">II8s8s", frame[:FRAME_HEADER])
-        if not broken and frame_salts == salts:
-            sums = add_to(order, add_to(order, sums, frame[:8]), frame[FRAME_HEADER:])
-        broken = broken or frame_salts != salts or struct.pack(">II", *sums) != stored
-        if broken and frame_salts == salts:
-            if synced:
-                return False
-            synced = commits != 0
-    return True
-
-
-def add_to(order: str, sums: tuple[int, int], data: bytes) -> tuple[int, int]:
-    one, two = sums
-    words = struct.unpack(f"{order}{len(data) // 4}I", data)
-    for first, second in zip(words[::2], words[1::2], strict=True):
-        one = one + first + two & 0xFFFFFFFF
-        two = two + second + one & 0xFFFFFFFF
-    return one, two
+        wal = Wal(file)
+        # Behind a header that is not right there is nothing: it is synced before the first frame.
+        return wal.frames_are_whole() if wal.read_header() else not file.read(1)
