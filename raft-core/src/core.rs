@@ -169,8 +169,8 @@ impl<S: Storage> Core<S> {
 
     /// Counts and reports a message that was refused, or a proposal in it that was dropped.
     #[cold]
-    pub(crate) fn count_failed(&mut self, from: NodeId, kind: MessageKind, error: &Error) {
-        match error {
+    pub(crate) fn count_failed(&mut self, from: NodeId, kind: MessageKind, error: Error) -> Error {
+        match &error {
             Error::Refused(refusal) => {
                 self.metrics.count_refused(refusal.kind());
                 self.emit(|| Event::MessageRefused { from, kind, refusal: refusal.clone() });
@@ -178,6 +178,7 @@ impl<S: Storage> Core<S> {
             Error::Dropped(reason) => self.count_dropped(*reason),
             _ => {}
         }
+        error
     }
 
     /// Reports an event, which is built only if somebody listens.

@@ -190,11 +190,9 @@ impl<S: Storage> Node<S> {
         let core = &mut self.raft.core;
         core.metrics.count_received(kind);
         let result = self.raft.step(message);
-        if let Err(error) = &result {
-            self.raft.core.count_failed(from, kind, error);
-        }
         self.leave();
-        result
+        // An error is large: only what there is of it is moved.
+        result.map_err(|error| self.raft.core.count_failed(from, kind, error))
     }
 
     /// Takes a message from a peer as it came over the wire.
@@ -378,8 +376,8 @@ impl<S: Storage> Node<S> {
             || matches!(role, Role::Leader(leader) if leader.owes)
             || core.log.has_next_unstable()
             || core.log.has_next_committed(!self.is_async())
-            || self.raft.soft_state() != self.last_soft_state
-            || core.hard_state() != self.last_hard_state
+            || !core.hard_state().is(&self.last_hard_state)
+            || !self.raft.soft_state().is(&self.last_soft_state)
             || core.log.has_next_snapshot()
             || !core.read_states.is_empty()
     }
@@ -493,7 +491,12 @@ impl<S: Storage> Node<S> {
             // Its room is not kept: mostly these are votes, which are rare.
             std::mem::take(own).into_iter().try_for_each(|message| self.raft.step_own(message))?;
         }
-        self.raft.on_written(*term, *written, snapshot.take().map(|snapshot| snapshot.index()));
+        if let Some(last) = *written {
+            self.raft.on_written(*term, last);
+        }
+        if let Some(snapshot) = snapshot.take() {
+            self.raft.on_snapshot_written(snapshot.index());
+        }
         if applied.last != Index::ZERO {
             self.raft.on_applied(*applied);
         }
@@ -642,14 +645,14 @@ impl<S: Storage> Node<S> {
         outbox.take_into(messages, messages_after_sync, settings);
         swap_if_any(&mut contents.read_states, &mut core.read_states);
         let (hard_state, last) = (core.hard_state(), self.last_hard_state);
-        if hard_state != last {
+        if !hard_state.is(&last) {
             contents.must_sync_log |= hard_state.term != last.term || hard_state.vote != last.vote;
             contents.hard_state = Some(hard_state);
             self.last_hard_state = hard_state;
         }
         contents.must_sync = contents.must_sync_log || contents.snapshot.is_some();
         let soft_state = self.raft.soft_state();
-        if soft_state != self.last_soft_state {
+        if !soft_state.is(&self.last_soft_state) {
             contents.soft_state = Some(soft_state);
             self.last_soft_state = soft_state;
         }
@@ -669,7 +672,9 @@ impl<S: Storage> Node<S> {
         swap_if_any(&mut outstanding.own, &mut core.outbox.own);
         outstanding.term = core.term;
         outstanding.written = written;
-        outstanding.snapshot = ready.snapshot.clone();
+        if let Some(snapshot) = &ready.snapshot {
+            outstanding.snapshot = Some(Arc::clone(snapshot));
+        }
         outstanding.applied = if ready.committed.is_empty() {
             Applied::default()
         } else {
@@ -689,22 +694,29 @@ impl<S: Storage> Node<S> {
                 return Err(Misuse::SnapshotNotPersisted { expected, first }.into());
             }
         }
-        if let Some(expected) = self.outstanding.written {
-            let last = storage.last_index()?;
-            let term = if last < expected.index {
-                None
-            } else {
-                match storage.term(expected.index) {
-                    // Persisted, applied and compacted in one go.
-                    Err(StorageError::Compacted) => Some(expected.term),
-                    term => Some(term?),
-                }
-            };
-            if term != Some(expected.term) {
-                return Err(Misuse::NotPersisted { expected, last }.into());
-            }
+        let Some(expected) = self.outstanding.written else { return Ok(()) };
+        match storage.term(expected.index) {
+            Ok(term) if term == expected.term => Ok(()),
+            answer => self.check_missing(expected, answer),
         }
-        Ok(())
+    }
+
+    /// Whether it is right that the storage does not name this term.
+    #[cold]
+    fn check_missing(
+        &self,
+        expected: Position,
+        answer: Result<Term, StorageError>,
+    ) -> Result<(), Error> {
+        let last = self.storage().last_index()?;
+        match answer {
+            _ if last < expected.index => {}
+            // Persisted, applied and compacted in one go.
+            Err(StorageError::Compacted) => return Ok(()),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        Err(Misuse::NotPersisted { expected, last }.into())
     }
 
     /// Keeps the buffers of a Ready for the next one.

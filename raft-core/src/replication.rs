@@ -129,21 +129,27 @@ impl Leader {
 
     /// Sends an append, an empty one if the member lacks nothing or its window is full.
     pub(crate) fn send_append<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
-        let Some((progress, owes)) = self.progress_and_owes(to) else { return };
+        if let Some(place) = self.place_of(to) {
+            self.send_append_at(core, place);
+        }
+    }
+
+    fn send_append_at<S: Storage>(&mut self, core: &mut Core<S>, place: usize) {
+        let Some((to, progress)) = self.members.get_mut(place) else { return };
         if core.settings.coalesce_appends {
-            *owes |= core.owe(progress, Owed::Append);
+            self.owes |= core.owe(progress, Owed::Append);
         } else {
-            core.append_to(to, progress, true);
+            core.append_to(*to, progress, true);
         }
     }
 
     /// Sends entries as long as the member lacks some and its window has room.
-    fn send_entries<S: Storage>(&mut self, core: &mut Core<S>, to: NodeId) {
-        let Some((progress, owes)) = self.progress_and_owes(to) else { return };
+    fn send_entries_at<S: Storage>(&mut self, core: &mut Core<S>, place: usize) {
+        let Some((to, progress)) = self.members.get_mut(place) else { return };
         if core.settings.coalesce_appends {
-            *owes |= core.owe(progress, Owed::Entries);
+            self.owes |= core.owe(progress, Owed::Entries);
         } else {
-            while core.append_to(to, progress, false) {}
+            while core.append_to(*to, progress, false) {}
         }
     }
 
@@ -185,19 +191,20 @@ impl Leader {
         }
     }
 
-    /// Learns how far a member's log matches, or where it could match instead.
+    /// Learns how far the log of the member at this place matches, or where it could match instead.
     pub(crate) fn on_append_response<S: Storage>(
         &mut self,
         core: &mut Core<S>,
-        from: NodeId,
+        place: usize,
         response: AppendResponse,
     ) -> Result<(), StorageError> {
-        let Some(progress) = self.progress_mut(from) else { return Ok(()) };
+        let Some((from, progress)) = self.members.get_mut(place) else { return Ok(()) };
         match response.rejection {
             Some(rejection) => {
                 // What the answer depends on is read before anything is changed.
                 core.log.refresh_first()?;
                 progress.mark_active();
+                let from = *from;
                 self.on_append_rejected(core, from, response.index, rejection);
             }
             None => {
@@ -209,7 +216,7 @@ impl Leader {
                 let ends_probe = matches!(progress.state(), State::Probe)
                     && progress.match_index() == response.index;
                 if progress.on_acknowledged(response.index) || ends_probe {
-                    self.on_append_accepted(core, from, response.index, first);
+                    self.on_append_accepted(core, place, response.index, first);
                 }
             }
         }
@@ -254,11 +261,12 @@ impl Leader {
     fn on_append_accepted<S: Storage>(
         &mut self,
         core: &mut Core<S>,
-        from: NodeId,
+        place: usize,
         index: Index,
         first: Index,
     ) {
-        let Some(progress) = self.progress_mut(from) else { return };
+        let Some((from, progress)) = self.members.get_mut(place) else { return };
+        let from = *from;
         match progress.state() {
             State::Probe => progress.become_replicate(),
             // Whatever snapshot it applied: the log reaches it again.
@@ -276,11 +284,11 @@ impl Leader {
         if may_commit && self.maybe_commit(core) {
             self.broadcast_append(core);
         } else if is_other && can_bump {
-            self.send_append(core, from);
+            self.send_append_at(core, place);
         }
         if is_other {
             // The window may have room for several messages now.
-            self.send_entries(core, from);
+            self.send_entries_at(core, place);
         }
         self.finish_transfer(core, from);
     }

@@ -45,11 +45,10 @@ impl<S: Storage> Raft<S> {
                 Ok(())
             }
             (Role::Leader(leader), Body::AppendResponse(response)) if is_of_now => {
-                if !core.membership.contains(from) {
-                    return Err(Refusal::NotAMember(from).into());
-                }
+                // A leader tracks the members, and nobody else.
+                let place = leader.place_of(from).ok_or(Refusal::NotAMember(from))?;
                 check_acknowledged(core, response)?;
-                Ok(leader.on_append_response(core, from, response)?)
+                Ok(leader.on_append_response(core, place, response)?)
             }
             (Role::Follower, Body::Heartbeat(heartbeat)) if is_of_now => {
                 check_limit(heartbeat.commit)?;
@@ -266,7 +265,11 @@ fn on_leader<S: Storage>(
             leader.on_proposal(core, &entries)?;
         }
         Body::ReadIndex { context } => leader.on_read_index(core, from, context)?,
-        Body::AppendResponse(response) => leader.on_append_response(core, from, response)?,
+        Body::AppendResponse(response) => {
+            if let Some(place) = leader.place_of(from) {
+                leader.on_append_response(core, place, response)?;
+            }
+        }
         Body::HeartbeatResponse { context } => {
             leader.on_heartbeat_response(core, from, &context);
         }

@@ -68,7 +68,12 @@ impl MemoryStorage {
     /// # Errors
     /// As [`apply_snapshot`](Self::apply_snapshot) and [`append`](Self::append).
     pub fn persist(&mut self, ready: &Ready) -> Result<(), StorageError> {
-        self.persist_as(ready, ready.entries.clone())
+        self.persist_snapshot(ready)?;
+        if !ready.entries.is_empty() {
+            self.append_own(ready.entries.clone())?;
+        }
+        self.persist_hard_state(ready);
+        Ok(())
     }
 
     /// The same, and takes the Ready's entries for itself: they are of no more use to who has
@@ -76,23 +81,29 @@ impl MemoryStorage {
     ///
     /// # Errors
     /// As [`persist`](Self::persist).
+    #[inline]
     pub fn persist_taking(&mut self, ready: &mut Ready) -> Result<(), StorageError> {
-        let entries = std::mem::take(&mut ready.entries);
-        self.persist_as(ready, entries)
+        self.persist_snapshot(ready)?;
+        if !ready.entries.is_empty() {
+            self.append_own(std::mem::take(&mut ready.entries))?;
+        }
+        self.persist_hard_state(ready);
+        Ok(())
     }
 
     #[inline]
-    fn persist_as(&mut self, ready: &Ready, entries: Entries) -> Result<(), StorageError> {
-        if let Some(snapshot) = &ready.snapshot {
-            self.apply_snapshot(Snapshot::clone(snapshot))?;
+    fn persist_snapshot(&mut self, ready: &Ready) -> Result<(), StorageError> {
+        match &ready.snapshot {
+            Some(snapshot) => self.apply_snapshot(Snapshot::clone(snapshot)),
+            None => Ok(()),
         }
-        if !entries.is_empty() {
-            self.append_own(entries)?;
-        }
+    }
+
+    #[inline]
+    fn persist_hard_state(&mut self, ready: &Ready) {
         if let Some(hard_state) = ready.hard_state {
             self.hard_state = hard_state;
         }
-        Ok(())
     }
 
     /// Stores the hard state.

@@ -23,7 +23,12 @@ impl<S: Storage> Raft<S> {
         match kind {
             LocalKind::Own(message) => return self.step_own(message),
             LocalKind::Appended { term, last, snapshot } => {
-                self.on_written(term, last, snapshot.map(|snapshot| snapshot.index()));
+                if let Some(last) = last {
+                    self.on_written(term, last);
+                }
+                if let Some(snapshot) = snapshot {
+                    self.on_snapshot_written(snapshot.index());
+                }
             }
             LocalKind::Applied { entries } => {
                 let last = entries.last().map_or(Index::ZERO, |entry| entry.index);
@@ -35,27 +40,25 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    /// The log is durable up to here, as of a term.
-    pub(crate) fn on_written(
-        &mut self,
-        term: Term,
-        last: Option<Position>,
-        snapshot: Option<Index>,
-    ) {
-        // Of an earlier term nothing is said about entries: they may have been overwritten since.
-        // A snapshot is committed state, whatever the term.
-        if let Some(last) = last.filter(|_| term == self.core.term) {
-            self.core.log.stable_to(last);
-            if self.core.settings.write_acknowledges()
-                && let Role::Leader(leader) = &mut self.role
-            {
-                leader.on_own_written(&mut self.core, last.index);
-            }
+    /// The log is durable up to here, as of a term. Of an earlier one that says nothing: entries
+    /// may have been overwritten since.
+    pub(crate) fn on_written(&mut self, term: Term, last: Position) {
+        if term != self.core.term {
+            return;
         }
-        if let Some(index) = snapshot {
-            self.core.log.stable_snapshot_to(index);
-            self.applied_to(index, 0);
+        self.core.log.stable_to(last);
+        if self.core.settings.write_acknowledges()
+            && let Role::Leader(leader) = &mut self.role
+        {
+            leader.on_own_written(&mut self.core, last.index);
         }
+    }
+
+    /// So is the snapshot at this index. It is committed state, whatever the term.
+    #[cold]
+    pub(crate) fn on_snapshot_written(&mut self, index: Index) {
+        self.core.log.stable_snapshot_to(index);
+        self.applied_to(index, 0);
     }
 
     pub(crate) fn on_applied(&mut self, applied: Applied) {

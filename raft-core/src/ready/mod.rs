@@ -108,12 +108,14 @@ impl Ready {
         contents.number = 0;
         contents.soft_state = None;
         contents.hard_state = None;
-        contents.read_states.clear();
         contents.entries = Entries::new();
-        contents.snapshot = None;
         contents.committed = Entries::new();
         contents.messages.clear();
         contents.messages_after_sync.clear();
+        if !contents.read_states.is_empty() || contents.snapshot.is_some() {
+            contents.clear_rare();
+        }
+        // One that is advanced has none, unless the application put it there.
         if contents.append.is_some() || contents.apply.is_some() {
             contents.drop_storage_work();
         }
@@ -121,7 +123,12 @@ impl Ready {
 }
 
 impl ReadyContents {
-    /// A Ready that is advanced has none, unless the application put it there.
+    #[inline(never)]
+    fn clear_rare(&mut self) {
+        self.read_states.clear();
+        self.snapshot = None;
+    }
+
     #[cold]
     fn drop_storage_work(&mut self) {
         self.append = None;

@@ -58,8 +58,12 @@ impl Leader {
     }
 
     pub(crate) fn progress(&self, id: NodeId) -> Option<&Progress> {
-        let place = self.place_of(id)?;
-        self.members.get(place).map(|(_, progress)| progress)
+        // Looking at each of a few is quicker than a search.
+        if self.members.len() <= FEW_MEMBERS {
+            self.members.iter().find(|(member, _)| *member == id).map(|(_, progress)| progress)
+        } else {
+            self.members.get(self.place_of(id)?).map(|(_, progress)| progress)
+        }
     }
 
     pub(crate) fn progress_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
@@ -67,14 +71,8 @@ impl Leader {
         self.members.get_mut(place).map(|(_, progress)| progress)
     }
 
-    /// A member's progress, and the mark that somebody is owed something.
-    pub(crate) fn progress_and_owes(&mut self, id: NodeId) -> Option<(&mut Progress, &mut bool)> {
-        let place = self.place_of(id)?;
-        self.members.get_mut(place).map(|(_, progress)| (progress, &mut self.owes))
-    }
-
-    fn place_of(&self, id: NodeId) -> Option<usize> {
-        // Looking at each of a few is quicker than a search.
+    /// Where this member stands among all.
+    pub(crate) fn place_of(&self, id: NodeId) -> Option<usize> {
         if self.members.len() <= FEW_MEMBERS {
             self.members.iter().position(|(member, _)| *member == id)
         } else {
