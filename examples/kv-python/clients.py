@@ -25,7 +25,7 @@ def reply_text(status: int, text: str, headers: dict[str, str] | None = None) ->
     return web.Response(status=status, text=text + "\n", headers=headers)
 
 
-def reply_refused(node: Node, refused: Refused) -> web.Response:
+def reply_refusal(node: Node, refused: Refused) -> web.Response:
     """Not now: with Retry-After, and the leader if known."""
     headers = dict(refused.headers)
     if refused.status == 503:

@@ -43,7 +43,7 @@ async def serve(
         try:
             response = await on_request(node, request)
         except Refused as refused:
-            response = clients.reply_refused(node, refused)
+            response = clients.reply_refusal(node, refused)
         except web.HTTPRequestEntityTooLarge:
             response = clients.reply_text(413, "the body is too long")
         if not response.prepared:

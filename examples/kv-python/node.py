@@ -43,12 +43,12 @@ class Node:
         # What this node knows as of the last applied entry.
         self.members: dict[int, Member] = store.state.read_members()
         self.conf_state = stored.conf_state
-        self.commit, self.applied = stored.hard_state.commit, stored.applied
-        self.applied_term = 0
+        self.applied, self.applied_term = stored.applied, 0
         self.own_url = self.find_own_url()
         if options.force_new_cluster:
             stored = force_new_cluster(store, options.id, stored)
-        self.term, self.leader, self.role = stored.hard_state.term, 0, raftcore.Role.FOLLOWER
+        self.term, self.commit = stored.hard_state.term, stored.hard_state.commit
+        self.leader, self.role = 0, raftcore.Role.FOLLOWER
         self.elections: deque[dict[str, int]] = deque(maxlen=ELECTIONS_KEPT)
         self.snapshot_index = stored.applied
         self.snapshots_made = self.snapshots_installed = self.snapshot_installed_index = 0
@@ -151,13 +151,13 @@ class Node:
         self.wake.set()
         return True
 
-    def not_taken(self) -> Refused:
+    def why_not_taken(self) -> Refused:
         known = "the leader takes nothing new for now" if self.leader else "no leader is known"
         return not_now(known, "refused")
 
     def propose(self, entry: bytes) -> None:
         if not self.forward(entry):
-            raise self.not_taken()
+            raise self.why_not_taken()
 
     def propose_change(self, id_: int, url: str | None, serial: int) -> None:
         """To add a member at a URL, or to remove one."""
@@ -167,7 +167,7 @@ class Node:
         try:
             self.raft.forward_conf_change(ConfChange(kind, id_, context))
         except NOT_TAKEN as error:
-            raise self.not_taken() from error
+            raise self.why_not_taken() from error
         except raftcore.ConfChangeRefused as error:
             if error.reason is raftcore.ConfChangeRefusal.INVALID:
                 raise Refused(400, str(error)) from error

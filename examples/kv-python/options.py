@@ -91,7 +91,7 @@ def name(text: str) -> str:
     return text
 
 
-def secret(path: str) -> str:
+def read_secret(path: str) -> str:
     """White space at its end is not a part of it, so that an editor may leave a line's end."""
     try:
         with open(path, encoding="ascii") as file:
@@ -104,8 +104,8 @@ def secret(path: str) -> str:
     return text
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
         prog="kv-python",
         description="a node of a replicated key-value service",
         allow_abbrev=False,
@@ -113,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 stopped as asked or removed from the cluster, 1 cannot go on, "
         "2 wrong usage, 3 this data directory is refused.",
     )
-    add = made.add_argument
+    add = parser.add_argument
     count = number(1, 2**32 - 1)
     add("--id", type=number(1, NODE_ID_MAX), required=True, help="never used before")
     add("--cluster", type=cluster, default={}, help="the first members, ID=URL,...")
@@ -122,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
     add("--data", required=True, help="this node's directory; made if it is not there")
     add("--join", action="store_true", help="wait for a running cluster to which it was added")
     add("--cluster-id", type=name, default="kv", help="nodes of others are refused")
-    add("--secret-file", type=secret, dest="secret", help="all nodes must bear it")
+    add("--secret-file", type=read_secret, dest="secret", help="all nodes must bear it")
     add(
         "--force-new-cluster",
         action="store_true",
@@ -139,15 +139,18 @@ def parser() -> argparse.ArgumentParser:
     add("--max-peer-body", type=number(1 << 16, 2**31 - 1), default=256 << 20, help="bytes")
     add("--peer-queue", type=number(1, 2**31 - 1), default=16 << 20, help="bytes for each peer")
     add("--verbose", action="store_true", help="log what the library does")
-    return made
+    return parser
+
+
+def complete(options: Options, parser: argparse.ArgumentParser) -> Options:
+    if options.join and options.force_new_cluster:
+        parser.error("--join and --force-new-cluster exclude each other")
+    if options.max_peer_body < options.max_value + options.max_key + 4_096:
+        parser.error("--max-peer-body must leave room for a value")
+    return options
 
 
 def parse_options() -> Options:
     """What is wrong ends the process with exit code 2."""
-    options = parser()
-    found = Options(**vars(options.parse_args()))
-    if found.join and found.force_new_cluster:
-        options.error("--join and --force-new-cluster exclude each other")
-    if found.max_peer_body < found.max_value + found.max_key + 4_096:
-        options.error("--max-peer-body must leave room for a value")
-    return found
+    parser = make_parser()
+    return complete(Options(**vars(parser.parse_args())), parser)

@@ -67,7 +67,9 @@ def store_write_of(node: Node, index: int, data: bytes, answers: Answers) -> Non
 def commit_ready(node: Node, ready: Ready) -> Answers:
     """Returns the answers of this node's own writes."""
     store, answers = node.store, Answers()
-    with store.transaction():
+    # What is only applied is in the synced log: after a power loss it is applied again.
+    sync = ready.must_sync or ready.snapshot is not None or node.membership_changed
+    with store.transaction(sync):
         store_log_of(store, ready)
         for index, _, kind, data in ready.committed.rows():
             if kind == EntryKind.NORMAL and data:

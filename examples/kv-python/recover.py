@@ -27,20 +27,23 @@ def look_at_entry(entry: raftcore.Entry, this: int) -> set[int]:
     return added
 
 
+def append_removal(store: Store, index: int, term: int, member: int) -> None:
+    change = ConfChange(ConfChangeKind.REMOVE, member, Change().encode())
+    store.append([(index, term, EntryKind.CONF_CHANGE, change.encode())])
+
+
 def remove_others(
     store: Store, this: int, others: set[int], last: int, last_term: int, term: int
 ) -> None:
     """The new term is one that the old cluster has not seen: what is appended is not mistaken for
     an entry of theirs at the same place."""
     term = max(term, last_term) + 1
-    removals = []
-    for index, member in enumerate(sorted(others), last + 1):
-        log.warning("node %d is removed by force", member)
-        change = ConfChange(ConfChangeKind.REMOVE, member, Change().encode())
-        removals.append((index, term, EntryKind.CONF_CHANGE, change.encode()))
     with store.transaction():
-        store.append(removals)
-        store.set_hard_state(raftcore.HardState(term, this, last + len(removals)))
+        for member in sorted(others):
+            log.warning("node %d is removed by force", member)
+            last += 1
+            append_removal(store, last, term, member)
+        store.set_hard_state(raftcore.HardState(term, this, last))
 
 
 def force_new_cluster(store: Store, this: int, state: StoredState) -> StoredState:

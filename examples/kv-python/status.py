@@ -19,30 +19,36 @@ def json_name(value: raftcore.Role | raftcore.ProgressState) -> str:
     return value.name.lower().replace("_", "-")
 
 
-def members(node: Node, membership: ConfState) -> list[dict[str, Any]]:
-    return [
+def add_members(out: dict[str, Any], node: Node, membership: ConfState) -> None:
+    rows = sorted(node.members.values())
+    out["members"] = [
         {"id": id_, "url": url, "voter": id_ in membership.voters}
-        for id_, removed, url in sorted(node.members.values())
+        for id_, removed, url in rows
         if not removed
     ]
+    out["removed"] = [id_ for id_, removed, _ in rows if removed]
 
 
-def progress(peers: tuple[PeerStatus, ...]) -> list[dict[str, Any]]:
-    return [
+def add_progress(out: dict[str, Any], peers: tuple[PeerStatus, ...]) -> None:
+    out["progress"] = [
         {"id": p.id, "state": json_name(p.state), "match": p.match_index, "next": p.next_index}
         for p in peers
     ]
 
 
-def storage(node: Node) -> dict[str, Any]:
+def add_elections(out: dict[str, Any], node: Node) -> None:
+    out["elections"] = list(node.elections)
+
+
+def add_storage(out: dict[str, Any], node: Node) -> None:
     error = node.storage_error or None
-    return {"ok": not node.stalled, "errors": node.storage_errors, "error": error}
+    out["storage"] = {"ok": not node.stalled, "errors": node.storage_errors, "error": error}
 
 
 def status(node: Node) -> dict[str, Any]:
     state, options = node.raft.status(), node.options
     is_gone = is_removed(node.members, options.id)
-    return {
+    out = {
         "id": options.id,
         "cluster": options.cluster_id,
         "client_url": options.listen,
@@ -67,12 +73,12 @@ def status(node: Node) -> dict[str, Any]:
             "installed": node.snapshots_installed,
             "installed_index": node.snapshot_installed_index,
         },
-        "members": members(node, state.conf_state),
-        "removed": [id_ for id_, removed, _ in sorted(node.members.values()) if removed],
-        "progress": progress(state.progress),
-        "elections": list(node.elections),
-        "storage": storage(node),
     }
+    add_members(out, node, state.conf_state)
+    add_progress(out, state.progress)
+    add_elections(out, node)
+    add_storage(out, node)
+    return out
 
 
 def reply(node: Node) -> web.Response:

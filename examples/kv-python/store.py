@@ -80,6 +80,7 @@ class Store:
         self.db.create_function("crc32", -1, crc32, deterministic=True)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = FULL")
+        self.relaxed = self.unsynced = False
         self.db.executescript(SCHEMA)
         check_rows(self.db)
         self.reader = sqlite3.connect(path, isolation_level=None)
@@ -141,8 +142,13 @@ class Store:
     # Changing.
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of it or nothing; its COMMIT is the sync."""
+    def transaction(self, sync: bool = True) -> Iterator[None]:
+        """All of it or nothing. Its COMMIT is the sync, or may leave that to the next one: but
+        never two in a row, so that a torn end of the file can be told from damage."""
+        relaxed = not sync and not self.unsynced
+        if relaxed != self.relaxed:
+            self.db.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
+            self.relaxed = relaxed
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -151,6 +157,7 @@ class Store:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
+        self.unsynced = relaxed
 
     def append(self, rows: Iterable[tuple[int, int, int, bytes]]) -> None:
         """Entries, as (index, term, kind, data)."""

@@ -70,9 +70,10 @@ class Wal:
         return magic | 1 == 0x377F0683 and 512 <= self.page <= PAGE_MOST and self.sum_is(stored)
 
     def frames_are_whole(self) -> bool:
-        """A transaction ends with a frame that commits. The next one is written when that is
-        synced: so where one follows, all up to that frame was on disk."""
-        is_broken = is_synced = False
+        """A transaction ends with a frame that commits. One that is not synced may stand before the
+        last, as `Store.transaction` has it: so where a frame follows behind two ends, all up to
+        there was on disk."""
+        is_broken, ends = False, 0
         size = FRAME_HEADER + self.page
         while len(frame := self.file.read(size)) == size:
             _, commits, salts, stored = struct.unpack(">II8s8s", frame[:FRAME_HEADER])
@@ -82,9 +83,9 @@ class Wal:
                 self.add_to_sum(frame[FRAME_HEADER:])
             is_broken = is_broken or not is_of_this_log or not self.sum_is(stored)
             if is_broken and is_of_this_log:
-                if is_synced:
+                if ends == 2:
                     return False
-                is_synced = commits != 0
+                ends += commits != 0
         return True
 
 
