@@ -190,19 +190,24 @@ static void on_key(struct kv *kv, struct asked *a, struct view key, bool long_fo
 
 /* ---- members */
 
-/* The body as a URL, without the white space that comes with files and here-documents; NULL when it
- * is none. */
-static char *body_url(struct evhttp_request *http)
+/* The body, without the white space that comes with files and here-documents. */
+static struct view body_text(struct evhttp_request *http)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(http);
 	size_t len = evbuffer_get_length(body);
-	const char *text = len && len <= URL_MAX ? (const char *)evbuffer_pullup(body, (ev_ssize_t)len)
-											 : NULL;
-	if (!text || memchr(text, 0, len))
+	struct view text = { len ? evbuffer_pullup(body, (ev_ssize_t)len) : NULL, len };
+	while (text.len > 0 && memchr(" \t\r\n", text.data[text.len - 1], 4))
+		text.len--;
+	return text;
+}
+
+/* The body as a URL; NULL when it is none. */
+static char *body_url(struct evhttp_request *http)
+{
+	struct view text = body_text(http);
+	if (text.len == 0 || text.len > URL_MAX || memchr(text.data, 0, text.len))
 		return NULL;
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]))
-		len--;
-	char *url = xstrndup(text, len);
+	char *url = xstrndup((const char *)text.data, text.len);
 	if (url_parse(url, NULL, NULL))
 		return url;
 	free(url);
@@ -213,7 +218,7 @@ static void on_member(struct kv *kv, struct asked *a)
 {
 	bool adds = a->method == EVHTTP_REQ_POST;
 	uint64_t id = 0;
-	char why[200];
+	char why[200 + URL_MAX];
 	if (!parse_u64(a->path, a->path_len, &id) || id == 0 || id > NODE_ID_MAX) {
 		reply_text(a->http, 400, "%s a member by its id, a number from 1 up; a key is %s",
 			adds ? "POST /<node id> adds" : "DELETE /<node id> removes",
@@ -240,15 +245,14 @@ static void on_member(struct kv *kv, struct asked *a)
 
 static void on_leader(struct kv *kv, struct asked *a)
 {
-	struct evbuffer *body = evhttp_request_get_input_buffer(a->http);
-	size_t len = evbuffer_get_length(body);
+	struct view text = body_text(a->http);
 	uint64_t id = 0;
 	char why[200];
 	if (a->method != EVHTTP_REQ_PUT) {
 		reply_method(a->http, "PUT", "leadership is handed over by PUT");
 	} else if (!has_body(a->http)) {
 		reply_text(a->http, 411, "the id of the member that is to lead is needed in the body");
-	} else if (len == 0 || !parse_u64((char *)evbuffer_pullup(body, -1), len, &id) || id == 0) {
+	} else if (text.len == 0 || !parse_u64((const char *)text.data, text.len, &id) || id == 0) {
 		reply_text(a->http, 400, "the body is not a member's id");
 	} else if (!refused_for_now(kv, a->http, NULL)) {
 		int refused = node_transfer(kv->node, id, why, sizeof why);

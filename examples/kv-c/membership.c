@@ -63,7 +63,7 @@ bool url_parse(const char *url, char **host, uint16_t *port)
 			   *path = evhttp_uri_get_path(uri);
 	int number = evhttp_uri_get_port(uri);
 	bool ok = scheme && strcmp(scheme, "http") == 0 && name && *name && number > 0 &&
-		number <= 65535 && (!path || !*path || strcmp(path, "/") == 0) &&
+		number <= 65535 && (!path || !*path) &&
 		!evhttp_uri_get_query(uri) && !evhttp_uri_get_fragment(uri) &&
 		!evhttp_uri_get_userinfo(uri);
 	if (ok && host) {
@@ -79,7 +79,7 @@ bool url_parse(const char *url, char **host, uint16_t *port)
 /* ---- changes of members */
 
 /* What this node knows may be old; the leader and the log have the last word. */
-int node_change_is_wrong(const struct node *n, uint64_t id, const char *url, char *why,
+int node_check_change(const struct node *n, uint64_t id, const char *url, char *why,
 	size_t why_size)
 {
 	const struct member_row *row = members_find(&n->members, id), *there = row;

@@ -255,7 +255,7 @@ bool node_propose(struct node *n, struct view entry, char *why, size_t why_size)
 int node_propose_change(struct node *n, uint64_t id, const char *url, uint64_t serial, char *why,
 	size_t why_size)
 {
-	int wrong = node_change_is_wrong(n, id, url, why, why_size);
+	int wrong = node_check_change(n, id, url, why, why_size);
 	if (wrong)
 		return wrong;
 	raftcore_proposed proposed = { .struct_size = sizeof proposed };

@@ -86,7 +86,7 @@ void node_on_ready(evutil_socket_t fd, short what, void *node);
 /* It is time to commit the Ready in hand. */
 void node_on_commit(evutil_socket_t fd, short what, void *node);
 /* What forbids a change, as far as this node knows: 0, or the HTTP status that refuses it. */
-int node_change_is_wrong(const struct node *n, uint64_t id, const char *url, char *why,
+int node_check_change(const struct node *n, uint64_t id, const char *url, char *why,
 	size_t why_size);
 /* Applies the changes of members in the Ready in hand, to the library and to this node's table. */
 bool node_apply_membership(struct node *n);
