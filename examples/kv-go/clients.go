@@ -1,3 +1,5 @@
+// The clients' API. PROTOCOL.md has the table; here is a door for each line of it.
+
 package main
 
 import (
@@ -5,362 +7,328 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/raftcore/raftcore/bindings/go"
-	"go.etcd.io/raft/v3/raftpb"
 )
 
-// clients serves the API for clients.
-func (n *node) clients() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.EscapedPath()
-		key, isLong := strings.CutPrefix(path, "/_/kv/")
-		switch {
-		case path == "/_/":
-			servePage(w, r)
-		case path == "/_/status":
-			n.serveStatus(w, r)
-		case path == "/_/leader":
-			n.serveLeader(w, r)
-		case isLong:
-			n.serveKey(w, r, key, true)
-		case strings.HasPrefix(path, "/_/"):
-			fail(w, http.StatusNotFound, "no such path")
-		case r.Method == http.MethodPost || r.Method == http.MethodDelete:
-			n.serveMember(w, r, path[1:])
-		default:
-			n.serveKey(w, r, path[1:], false)
-		}
-	})
-}
+// ---- answers
 
-func fail(w http.ResponseWriter, status int, format string, args ...any) {
+func replyText(w http.ResponseWriter, status int, format string, args ...any) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
 	w.WriteHeader(status)
 	fmt.Fprintf(w, format+"\n", args...)
 }
 
-func notAllowed(w http.ResponseWriter, methods string) {
-	w.Header().Set("Allow", methods)
-	fail(w, http.StatusMethodNotAllowed, "this path takes %s", methods)
+// replyNotNow is a 503, with the leader if known, and, for what would have changed something, the
+// outcome.
+func (n *node) replyNotNow(w http.ResponseWriter, outcome, why string) {
+	leader := raft.None
+	n.now(func() { leader = n.leader })
+	w.Header().Set("Retry-After", "1")
+	if leader != raft.None {
+		w.Header().Set("Raft-Leader", strconv.FormatUint(leader, 10))
+	}
+	if outcome != "" {
+		w.Header().Set("Raft-Outcome", outcome)
+	}
+	replyText(w, 503, "%s", why)
 }
 
-func (n *node) serveKey(w http.ResponseWriter, r *http.Request, escaped string, isLong bool) {
-	key, err := url.PathUnescape(escaped)
-	switch {
-	case err != nil || key == "":
-		fail(w, http.StatusBadRequest, "there is no such key")
-		return
-	case len(key) > n.options.maxKey:
-		fail(w, http.StatusRequestEntityTooLarge, "the key is longer than %d", n.options.maxKey)
-		return
-	}
-	switch {
-	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		n.serveGet(w, r, key)
-	case r.Method == http.MethodPut:
-		n.servePut(w, r, key)
-	case r.Method == http.MethodDelete && isLong:
-		n.serveWrite(w, r, &write{isDelete: true, key: key})
-	case isLong:
-		notAllowed(w, "GET, PUT, DELETE")
-	default:
-		notAllowed(w, "GET, PUT, POST, DELETE")
+func (n *node) replyRefusal(w http.ResponseWriter, r *refusal, outcome string) {
+	if r.status == 503 {
+		n.replyNotNow(w, outcome, r.why)
+	} else {
+		replyText(w, r.status, "%s", r.why)
 	}
 }
 
-func (n *node) servePut(w http.ResponseWriter, r *http.Request, key string) {
-	if value, ok := body(w, r, int64(n.options.maxValue)); ok {
-		n.serveWrite(w, r, &write{key: key, value: value})
-	}
+func replyMethod(w http.ResponseWriter, allowed, why string) {
+	w.Header().Set("Allow", allowed)
+	replyText(w, 405, "%s", why)
 }
 
-// What is refused is read to its end if it is not too long: then the client hears why.
-const patience = 64 << 20
-
-// body reads a body up to a limit.
-func body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
-	isChunked := slices.Contains(r.TransferEncoding, "chunked")
-	if !isChunked && r.Header.Get("Content-Length") == "" {
-		fail(w, http.StatusLengthRequired, "a body is needed")
-		return nil, false
-	}
-	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	switch {
-	case err != nil:
-		fail(w, http.StatusBadRequest, "the body cannot be read")
-	case int64(len(data)) > limit:
-		_, _ = io.CopyN(io.Discard, r.Body, patience)
-		fail(w, http.StatusRequestEntityTooLarge, "the value is longer than %d", limit)
-	}
-	return data, err == nil && int64(len(data)) <= limit
-}
-
-func (n *node) serveGet(w http.ResponseWriter, r *http.Request, key string) {
-	query := r.URL.Query()
-	isStale := query.Get("stale") == "1"
-	if len(query) > 1 || len(query) == 1 && !isStale {
-		fail(w, http.StatusBadRequest, "the query is not understood")
-		return
-	}
-	var a answer
-	if !isStale {
-		a = n.ask(func(request *request) {
-			request.key = key
-			n.awaitRead(request)
-		})
-	} else if !n.now(func() { a = n.read(key) }) {
-		a = answer{status: 503, reason: "the node stops"}
-	}
-	if a.status != http.StatusOK {
-		n.reply(w, a)
+func replyValue(w http.ResponseWriter, value []byte, isFound bool) {
+	if !isFound {
+		replyText(w, 404, "no such key")
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	_, _ = w.Write(a.value)
+	_, _ = w.Write(value)
 }
 
-// now runs a function in the node's goroutine, and waits for it.
-func (n *node) now(f func()) bool {
-	done := make(chan struct{})
-	if !n.do(func() { f(); close(done) }) {
-		return false
+// replyApplied answers a write or a change.
+func (n *node) replyApplied(w http.ResponseWriter, a answer) {
+	if a.refused != nil {
+		n.replyRefusal(w, a.refused, a.outcome)
+		return
 	}
-	select {
-	case <-done:
-		return true
-	case <-n.stopped:
-		return false
-	}
+	w.Header().Set("Raft-Index", strconv.FormatUint(a.index, 10))
+	w.WriteHeader(204)
 }
 
-// ask starts a request in the node's goroutine, and waits for its answer.
-func (n *node) ask(start func(*request)) answer {
-	r := &request{deadline: time.Now().Add(n.options.timeout), done: make(chan answer, 1)}
-	stopping := answer{status: 503, reason: "outcome unknown: the node stops", outcome: "unknown"}
-	asked := n.do(func() {
-		switch {
-		case n.stuck != nil:
-			r.done <- answer{status: 503, reason: n.storageError.Error(), outcome: "refused"}
-		case len(n.waiting)+len(n.reads) >= n.options.maxPending:
-			r.done <- answer{status: 503, reason: "too many requests", outcome: "refused"}
-		case n.raw.BasicStatus().GetCommit() > n.state.index+n.options.maxGap:
-			r.done <- answer{status: 503, outcome: "refused",
-				reason: "too many entries are committed and not applied yet"}
-		default:
-			start(r)
+// ---- what is asked
+
+func hasBody(r *http.Request) bool {
+	return r.Header.Get("Content-Length") != "" || len(r.TransferEncoding) > 0
+}
+
+// What is refused is read to its end if it is not too long: then the client hears why.
+const patienceBytes = 64 << 20
+
+// readBody says whether it got all of a body: it was not broken off, nor longer than the limit.
+func readBody(r *http.Request, limit uint64) (body []byte, isWhole bool) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	if uint64(len(body)) > limit {
+		_, _ = io.CopyN(io.Discard, r.Body, patienceBytes)
+		return nil, false
+	}
+	return body, err == nil
+}
+
+func (n *node) refusedByDisk() *refusal {
+	if n.trouble != "" {
+		return refuse(503, "%s", n.trouble)
+	}
+	return nil
+}
+
+// refusedForNow says what stands in the way of changing anything now.
+func (n *node) refusedForNow() *refusal {
+	switch {
+	case n.trouble != "":
+		return n.refusedByDisk()
+	case n.requests.full():
+		return refuse(503, "too many requests are waiting")
+	case n.raw.BasicStatus().GetCommit() > n.state.index+n.options.maxGap:
+		return refuse(503, "too many entries are committed and not applied yet")
+	}
+	return nil
+}
+
+// ask has the node's goroutine start what is asked, if nothing stands in the way, and waits for
+// the answer.
+func (n *node) ask(start func(q *request) *refusal) answer {
+	q := n.requests.newRequest()
+	n.do(func() {
+		refused := n.refusedForNow()
+		if refused == nil {
+			refused = start(q)
+		}
+		if refused != nil {
+			q.done <- answer{refused: refused, outcome: "refused"}
 		}
 	})
-	if !asked {
-		return stopping
-	}
 	select {
-	case a := <-r.done:
+	case a := <-q.done:
 		return a
 	case <-n.stopped:
-		return stopping
+	}
+	select {
+	case a := <-q.done: // who waited was answered before the node stopped
+		return a
+	default:
+		return answer{refused: refuse(503, stopping), outcome: "refused"}
 	}
 }
 
-func (n *node) serveWrite(w http.ResponseWriter, r *http.Request, entry *write) {
-	if len(r.URL.Query()) > 0 {
-		fail(w, http.StatusBadRequest, "the query is not understood")
-		return
+// ---- keys
+
+func (n *node) onWrite(w http.ResponseWriter, r *http.Request, operation byte, key string) {
+	entry := &write{operation: operation, origin: n.options.id, key: key}
+	if operation == opPut {
+		if !hasBody(r) {
+			replyText(w, 411,
+				"a value is needed in the body; an empty one is sent with Content-Length: 0")
+			return
+		}
+		var isWhole bool
+		if entry.value, isWhole = readBody(r, n.options.maxValue); !isWhole {
+			replyText(w, 413, "the value is longer than %d bytes", n.options.maxValue)
+			return
+		}
 	}
 	entry.request = r.Header.Get("Request-Id")
-	if _, isThere := r.Header["Request-Id"]; isThere && !isVisible(entry.request, 64) {
-		fail(w, http.StatusBadRequest, "Request-Id is not 1 to 64 visible ASCII characters")
+	_, isRepeatable := r.Header["Request-Id"]
+	if isRepeatable && !isVisible(entry.request, requestIDMax) {
+		replyText(w, 400, "Request-Id is not 1 to %d visible ASCII characters", requestIDMax)
 		return
 	}
-	n.reply(w, n.ask(func(request *request) {
-		n.wait(request)
-		entry.origin, entry.serial = n.options.id, request.serial
-		request.data, request.repeatable = entry.encode(), entry.request != ""
-		n.proposeOne(request)
+	n.replyApplied(w, n.ask(func(q *request) *refusal {
+		entry.serial = n.requests.nextSerial()
+		data := entry.encode()
+		if refused := n.propose(data); refused != nil {
+			return refused
+		}
+		if !isRepeatable {
+			data = nil
+		}
+		n.requests.awaitWrite(q, entry.serial, data)
+		return nil
 	}))
 }
 
-func (n *node) reply(w http.ResponseWriter, a answer) {
-	if a.status == http.StatusNoContent {
-		w.Header().Set("Raft-Index", strconv.FormatUint(a.index, 10))
-		w.WriteHeader(a.status)
+func (n *node) onRead(w http.ResponseWriter, r *http.Request, key string) {
+	stale, isStale := r.URL.Query()["stale"]
+	if isStale && (len(stale) != 1 || stale[0] != "1") {
+		replyText(w, 400, "stale can only be 1")
 		return
 	}
-	if a.status == http.StatusServiceUnavailable {
-		var leader uint64
-		if n.now(func() { leader = n.leader }) && leader != raft.None {
-			w.Header().Set("Raft-Leader", strconv.FormatUint(leader, 10))
+	var a answer
+	if isStale {
+		if !n.now(func() { a.value, a.isFound = n.state.get(key) }) {
+			a.refused = refuse(503, stopping)
 		}
-		if a.outcome != "" {
-			w.Header().Set("Raft-Outcome", a.outcome)
-		}
-	}
-	fail(w, a.status, "%s", a.reason)
-}
-
-// serveMember adds or removes a member.
-func (n *node) serveMember(w http.ResponseWriter, r *http.Request, text string) {
-	id, err := strconv.ParseUint(text, 10, 63)
-	if err != nil || id == 0 || len(r.URL.Query()) > 0 {
-		fail(w, http.StatusBadRequest, "the path is not a node's id")
-		return
-	}
-	cc := &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: &id}
-	address := ""
-	if r.Method == http.MethodPost {
-		data, ok := body(w, r, 1024)
-		if !ok {
-			return
-		}
-		if address = strings.TrimSpace(string(data)); !isURL(address) {
-			fail(w, http.StatusBadRequest, "the body is not http://host:port")
-			return
-		}
-		cc.Type = raftpb.ConfChangeAddNode.Enum()
-	}
-	n.reply(w, n.ask(func(request *request) {
-		if a := n.checkChange(id, address); a.status != 0 {
-			request.done <- a
-			return
-		}
-		n.wait(request)
-		cc.Context = (&change{n.options.id, request.serial, address}).encode()
-		request.change = cc
-		n.proposeOne(request)
-	}))
-}
-
-// serveLeader asks the leader to hand over to the member whose id is the body.
-func (n *node) serveLeader(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPut {
-		notAllowed(w, "PUT")
-		return
-	}
-	data, ok := body(w, r, 1024)
-	if !ok {
-		return
-	}
-	id, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 63)
-	if err != nil || id == 0 {
-		fail(w, http.StatusBadRequest, "the body is not a member's id")
-		return
-	}
-	a := answer{status: http.StatusServiceUnavailable, reason: "the node stops"}
-	n.now(func() {
-		m, known := n.state.members[id]
-		switch {
-		case !known || m.removed:
-			a = answer{status: http.StatusNotFound, reason: "no such member"}
-		case n.leader == raft.None:
-			a.reason = "no leader is known"
-		default:
-			n.raw.TransferLeader(id)
-			a = answer{status: http.StatusOK}
-		}
-	})
-	if a.status == http.StatusOK {
-		w.WriteHeader(http.StatusNoContent)
 	} else {
-		n.reply(w, a)
+		a = n.ask(func(q *request) *refusal {
+			n.requests.awaitRead(q, key)
+			return nil
+		})
 	}
+	if a.refused != nil {
+		n.replyRefusal(w, a.refused, "")
+		return
+	}
+	replyValue(w, a.value, a.isFound)
 }
 
-// checkChange says what forbids a change; an empty address removes.
-func (n *node) checkChange(id uint64, address string) answer {
-	m, known := n.state.members[id]
-	if address == "" {
-		switch {
-		case !known || m.removed:
-			return answer{status: http.StatusNotFound, reason: "no such member"}
-		case len(n.conf.GetVoters()) == 1 && isVoter(n.conf, id):
-			return answer{status: http.StatusConflict, reason: "the last voter stays"}
+// onKey: in the short form DELETE speaks of members, so that only the long form deletes a key.
+func (n *node) onKey(w http.ResponseWriter, r *http.Request, key string, isLong bool) {
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+	for parameter := range r.URL.Query() {
+		if parameter != "stale" || !isRead {
+			replyText(w, 400, "unknown parameter '%.64s'; in a key, ? is written %%3F", parameter)
+			return
 		}
-		return answer{}
+	}
+	allowed := "GET, HEAD, PUT, POST, DELETE"
+	if isLong {
+		allowed = "GET, HEAD, PUT, DELETE"
 	}
 	switch {
-	case m.removed:
-		return answer{status: http.StatusConflict,
-			reason: "the id was removed; ids are never reused"}
-	case known:
-		return answer{status: http.StatusConflict, reason: "the id is in use"}
+	case key == "":
+		replyText(w, 400, "a key is needed in the path")
+	case uint64(len(key)) > n.options.maxKey:
+		replyText(w, 413, "the key is longer than %d bytes", n.options.maxKey)
+	case r.Method == http.MethodPut:
+		n.onWrite(w, r, opPut, key)
+	case isRead:
+		n.onRead(w, r, key)
+	case r.Method == http.MethodDelete && isLong:
+		n.onWrite(w, r, opDelete, key)
+	default:
+		replyMethod(w, allowed, "that method means nothing for a key")
 	}
-	for _, other := range n.state.members {
-		if other.url == address {
-			return answer{status: http.StatusConflict, reason: "the URL is in use"}
+}
+
+// ---- members
+
+// bodyText is the body, without the white space that comes with files and here-documents.
+func bodyText(r *http.Request) string {
+	text, _ := readBody(r, 2*urlMax)
+	return strings.TrimRight(string(text), " \t\r\n")
+}
+
+// onMember adds or removes a member.
+func (n *node) onMember(w http.ResponseWriter, r *http.Request, path string) {
+	id, err := strconv.ParseUint(path, 10, 63)
+	adds, address := r.Method == http.MethodPost, ""
+	if adds {
+		address = bodyText(r)
+	}
+	switch isID := err == nil && id > 0; {
+	case !isID && adds:
+		replyText(w, 400, "POST /<node id> adds a member by its id, a number from 1 up; a key is"+
+			" written by PUT /<key>")
+	case !isID:
+		replyText(w, 400, "DELETE /<node id> removes a member by its id, a number from 1 up; a"+
+			" key is deleted by DELETE /_/kv/<key>")
+	case adds && !hasBody(r):
+		replyText(w, 411, "the new member's peer URL is needed in the body")
+	case adds && !isURL(address):
+		replyText(w, 400, "the body is not a peer URL of the form http://host:port")
+	default:
+		n.replyApplied(w, n.ask(func(q *request) *refusal {
+			serial := n.requests.nextSerial()
+			if refused := n.proposeChange(id, address, serial); refused != nil {
+				return refused
+			}
+			n.requests.awaitWrite(q, serial, nil)
+			return nil
+		}))
+	}
+}
+
+// onLeader asks the leader to hand over to the member whose id is the body.
+func (n *node) onLeader(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPut {
+		replyMethod(w, "PUT", "leadership is handed over by PUT")
+		return
+	}
+	id, err := strconv.ParseUint(bodyText(r), 10, 64)
+	switch {
+	case !hasBody(r):
+		replyText(w, 411, "the id of the member that is to lead is needed in the body")
+		return
+	case err != nil || id == 0:
+		replyText(w, 400, "the body is not a member's id")
+		return
+	}
+	refused := refuse(503, stopping)
+	n.now(func() {
+		if refused = n.refusedForNow(); refused == nil {
+			refused = n.transfer(id)
 		}
+	})
+	if refused != nil {
+		n.replyRefusal(w, refused, "")
+		return
 	}
-	return answer{}
+	w.WriteHeader(204)
 }
 
-var roles = map[raft.StateType]string{
-	raft.StateFollower: "follower", raft.StateCandidate: "candidate", raft.StateLeader: "leader",
-	raft.StatePreCandidate: "pre-candidate",
-}
+// ---- the door
 
-func (n *node) status() map[string]any {
-	s := n.raw.Status()
-	role := roles[s.RaftState]
-	if n.state.members[n.options.id].removed {
-		role = "removed"
-	}
-	first, _ := n.memory.FirstIndex()
-	last, _ := n.memory.LastIndex()
-	members, removed := []any{}, []uint64{}
-	for _, id := range n.memberIDs() {
-		if m := n.state.members[id]; m.removed {
-			removed = append(removed, id)
-		} else {
-			members = append(members, map[string]any{
-				"id": id, "url": m.url, "voter": isVoter(n.conf, id),
-			})
-		}
-	}
-	progress := []any{}
-	for _, id := range n.memberIDs() {
-		if p, ok := s.Progress[id]; ok {
-			state := strings.ToLower(strings.TrimPrefix(p.State.String(), "State"))
-			progress = append(progress, map[string]any{
-				"id": id, "state": state, "match": p.Match, "next": p.Next,
-			})
-		}
-	}
-	return map[string]any{
-		"id": n.options.id, "cluster": n.options.clusterID, "language": "go", "role": role,
-		"term": s.GetTerm(), "vote": s.GetVote(), "leader": s.Lead, "commit": s.GetCommit(),
-		"applied": n.state.index, "first_index": first, "last_index": last,
-		"snapshot_index": n.snapshotIndex, "keys": len(n.state.keys),
-		"pending_writes": len(n.waiting), "pending_reads": len(n.reads),
-		"uptime_ms": time.Since(n.started).Milliseconds(),
-		"snapshots": map[string]any{
-			"made": n.made, "sent": n.peers.snapshots.Load(), "installed": n.installed,
-			"installed_index": n.installedAt,
-		},
-		"members": members, "removed": removed, "progress": progress,
-		"client_url": n.options.listen, "elections": n.elections,
-		"storage": n.storageStatus(),
+func (n *node) route(w http.ResponseWriter, r *http.Request, path string) {
+	key, isLong := strings.CutPrefix(path, "_/kv/")
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case isLong:
+		n.onKey(w, r, key, true)
+	case path == "_/status" && isRead:
+		n.replyStatusOf(w, r)
+	case path == "_/status":
+		replyMethod(w, "GET, HEAD", "the status can only be read")
+	case path == "_/leader":
+		n.onLeader(w, r)
+	case path == "_/" && isRead:
+		replyPage(w)
+	case path == "_/":
+		replyMethod(w, "GET, HEAD", "the page can only be read")
+	case strings.HasPrefix(path, "_/"):
+		replyText(w, 404, "nothing is there; a key that begins with _/ is at /_/kv/_/...")
+	case r.Method == http.MethodPost || r.Method == http.MethodDelete:
+		n.onMember(w, r, path)
+	default:
+		n.onKey(w, r, path, false)
 	}
 }
 
-func (n *node) storageStatus() map[string]any {
-	status := map[string]any{"ok": n.storageError == nil, "errors": n.storageErrors, "error": nil}
-	if n.storageError != nil {
-		status["error"] = n.storageError.Error()
+func (n *node) onClientRequest(w http.ResponseWriter, r *http.Request) {
+	escaped, hasSlash := strings.CutPrefix(r.URL.EscapedPath(), "/")
+	if !hasSlash {
+		replyText(w, 400, "the path must begin with a slash")
+		return
 	}
-	return status
-}
-
-func (n *node) memberIDs() []uint64 {
-	var ids []uint64
-	for id := range n.state.members {
-		ids = append(ids, id)
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		replyText(w, 400, "the query cannot be understood")
+		return
 	}
-	slices.Sort(ids)
-	return ids
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		replyText(w, 400, "the path cannot be decoded")
+		return
+	}
+	n.route(w, r, path)
 }

@@ -1,8 +1,9 @@
+// GET /_/: the page, and the status of other members for it. The browser asks this node for them,
+// and this node asks them.
+
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -11,109 +12,52 @@ import (
 	"github.com/raftcore/raftcore/examples/page"
 )
 
-// election is a leader that this node heard of.
-type election struct {
-	Term   uint64 `json:"term"`
-	Leader uint64 `json:"leader"`
-	AtMS   int64  `json:"at_ms"`
-}
+// A member that does not answer in this time is shown as one that does not.
+const (
+	statusPatience = time.Second
+	statusBytes    = 1 << 20
+)
 
-const electionsKept = 16
-
-func (n *node) noteElection(term uint64) {
-	if last := len(n.elections) - 1; last >= 0 && n.elections[last].Term == term {
-		return
-	}
-	n.elections = append(n.elections, election{term, n.leader, time.Now().UnixMilli()})
-	n.elections = n.elections[max(0, len(n.elections)-electionsKept):]
-}
-
-func servePage(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		notAllowed(w, "GET, HEAD")
-		return
-	}
+func replyPage(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(page.HTML)
 }
 
-// serveStatus serves the status of this node, or of the member that the query names: the page asks
-// one node for all of them.
-func (n *node) serveStatus(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		notAllowed(w, "GET, HEAD")
-		return
+// relayStatus asks a member for its status, and passes it on.
+func (n *node) relayStatus(w http.ResponseWriter, of *peer) {
+	code := "nothing"
+	answer, err := n.peers.ask(of, http.MethodGet, "/status", nil, statusPatience)
+	if err == nil {
+		defer answer.Body.Close()
+		code = strconv.Itoa(answer.StatusCode)
 	}
-	if of := r.URL.Query().Get("of"); of != "" {
-		id, err := strconv.ParseUint(of, 10, 63)
-		if err != nil {
-			fail(w, http.StatusBadRequest, "of is not a node's id")
-			return
-		}
-		if id != n.options.id {
-			n.relayStatus(w, id)
-			return
-		}
-	}
-	n.serveOwnStatus(w)
-}
-
-func (n *node) serveOwnStatus(w http.ResponseWriter) {
-	var status map[string]any
-	if !n.now(func() { status = n.status() }) {
-		fail(w, http.StatusServiceUnavailable, "the node stops")
+	if code != "200" {
+		n.replyNotNow(w, "", "node "+strconv.FormatUint(of.id, 10)+" answers "+code)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(status)
+	_, _ = io.Copy(w, io.LimitReader(answer.Body, statusBytes))
 }
 
-// relayStatus asks a member for its status, and passes it on.
-func (n *node) relayStatus(w http.ResponseWriter, id uint64) {
+// replyStatusOf answers with the status of the member that the query names, or of this node.
+func (n *node) replyStatusOf(w http.ResponseWriter, r *http.Request) {
+	id := n.options.id
+	if of := r.URL.Query(); of.Has("of") {
+		var err error
+		if id, err = strconv.ParseUint(of.Get("of"), 10, 64); err != nil {
+			replyText(w, 400, "of is not a node's id")
+			return
+		}
+	}
 	var m member
 	n.now(func() { m = n.state.members[id] })
-	if m.url == "" {
-		fail(w, http.StatusNotFound, "no member has the id %d", id)
-		return
+	switch {
+	case id == n.options.id:
+		n.replyStatus(w)
+	case m.url != "":
+		n.relayStatus(w, &peer{id: id, url: m.url})
+	default:
+		replyText(w, 404, "no member has the id %d", id)
 	}
-	body, err := n.peers.askStatus(m.url, id)
-	if err != nil {
-		fail(w, http.StatusServiceUnavailable, "node %d answers nothing: %v", id, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body)
-}
-
-// serveStatus answers a member that asks.
-func (p *peers) serveStatus(w http.ResponseWriter, from uint64, address string) {
-	status, reason := 0, ""
-	p.node.now(func() { status, reason = p.admit(from, address) })
-	if status != 0 {
-		fail(w, status, "%s", reason)
-		return
-	}
-	p.node.serveOwnStatus(w)
-}
-
-// A member that does not answer in this time is shown as one that does not.
-const statusPatience = time.Second
-
-func (p *peers) askStatus(address string, id uint64) ([]byte, error) {
-	r, err := http.NewRequest(http.MethodGet, address+"/status", nil)
-	if err != nil {
-		return nil, err
-	}
-	p.introduce(r, id)
-	client := http.Client{Transport: p.client.Transport, Timeout: statusPatience}
-	response, err := client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answers %s", response.Status)
-	}
-	return io.ReadAll(io.LimitReader(response.Body, 1<<20))
 }

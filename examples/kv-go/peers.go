@@ -1,10 +1,13 @@
+// Messages to the other nodes. A member that listens gets them on a stream. To the others they are
+// posted: one request at a time, with all that came meanwhile, so that a slow peer gets larger
+// batches, and nothing here needs tuning. A snapshot goes by itself: nothing waits behind it.
+
 package main
 
 import (
 	"bytes"
-	"crypto/subtle"
+	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -15,128 +18,79 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/raftcore/raftcore/bindings/go"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 )
 
-// peers carries messages to other nodes, and takes theirs.
+const (
+	messagePatienceTicks = 2 * electionTicks
+	snapshotPatience     = time.Minute
+	strangersMax         = 64
+	retireTicks          = 2 * electionTicks
+)
+
+// peer is another node, and what waits for it.
+type peer struct {
+	id      uint64
+	url     string
+	queue   [][]byte // frames, oldest first
+	size    uint64
+	isBusy  bool     // its queue is being delivered
+	speaker *speaker // where it listens to this node; nil: it does not
+	// Ends listening to it; nil: it is no member.
+	stopListening context.CancelFunc
+	isReachable   bool
+	retireIn      int // ticks until a removed member is forgotten; 0: it is not removed
+}
+
 type peers struct {
-	node      *node
-	own       string
-	client    *http.Client
-	snapshots atomic.Uint64
+	node          *node
+	posts         *http.Client
+	listens       *http.Client // each stream has a connection of its own
+	snapshotsSent atomic.Uint64
 
-	mu sync.Mutex
-	// By the node that they go to.
-	queues map[uint64]*queue
-	// Where senders say they are that this node has not heard of yet.
-	learned map[uint64]string
-	// Why a peer refused the last post.
-	refusals map[uint64]string
-	// Where members listen to this node.
-	speakers map[uint64]*speaker
-
-	// The streams that this node listens to, and what it asks for them with: each has a connection
-	// of its own. They are the node's goroutine's.
-	listening map[uint64]listener
-	listens   *http.Client
-	sending   sync.WaitGroup
+	mu   sync.Mutex
+	list map[uint64]*peer
+	// How many were ever learned from what they said: bounded, since anyone can say it.
+	strangers int
 }
 
-// queue is what waits for one peer, oldest first.
-type queue struct {
-	frames  [][]byte
-	size    int64
-	running bool
-}
-
-func newPeers(n *node, own string) *peers {
+func newPeers(n *node) *peers {
 	return &peers{
-		node: n, own: own, queues: map[uint64]*queue{}, learned: map[uint64]string{},
-		refusals: map[uint64]string{}, speakers: map[uint64]*speaker{},
-		listening: map[uint64]listener{},
-		client:    &http.Client{Timeout: n.options.timeout + time.Second},
-		listens:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		node: n, list: map[uint64]*peer{}, posts: &http.Client{},
+		listens: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 
-// send queues messages. It is called by the node's goroutine.
-func (p *peers) send(messages []*raftpb.Message) {
-	for _, m := range messages {
-		address := p.node.state.members[m.GetTo()].url
-		data, err := proto.Marshal(m)
-		if err != nil {
-			continue
-		}
-		frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
-		p.mu.Lock()
-		if address == "" {
-			address = p.learned[m.GetTo()]
-		}
-		switch {
-		case address == "":
-		case m.GetType() == raftpb.MsgSnap:
-			p.sending.Go(func() { p.sendSnapshot(address, m.GetTo(), frame) })
-		default:
-			p.enqueue(address, m.GetTo(), frame)
-		}
-		p.mu.Unlock()
-	}
+// ---- requests
+
+// reportLost drops what waited behind a message that was lost: it is stale by the time the peer is
+// back, and Raft will say what it needs then.
+func (p *peers) reportLost(to *peer) {
+	p.mu.Lock()
+	to.queue, to.size = nil, 0
+	p.mu.Unlock()
+	p.node.do(func() { p.node.reportUnreachable(to.id) })
 }
 
-// enqueue is called with the lock held. When a queue is full, its oldest messages are dropped.
-func (p *peers) enqueue(address string, to uint64, frame []byte) {
-	q := p.queues[to]
-	if q == nil {
-		q = &queue{}
-		p.queues[to] = q
+// noteReachable is called with the lock held, with why a peer cannot be reached, or nothing.
+func (p *peers) noteReachable(to *peer, why string) {
+	if to.isReachable == (why == "") {
+		return
 	}
-	q.frames = append(q.frames, frame)
-	q.size += int64(len(frame))
-	for q.size > p.node.options.peerQueue && len(q.frames) > 1 {
-		q.size -= int64(len(q.frames[0]))
-		q.frames = q.frames[1:]
+	to.isReachable = why == ""
+	if to.isReachable {
+		why = "answers"
 	}
-	if !q.running {
-		q.running = true
-		p.sending.Go(func() { p.drainQueue(address, to, q) })
-	}
+	log.Printf("peer %d at %s: %s", to.id, to.url, why)
 }
 
-// drainQueue delivers what waits, all of it at once, until nothing does.
-func (p *peers) drainQueue(address string, to uint64, q *queue) {
-	for {
-		p.mu.Lock()
-		frames := q.frames
-		q.frames, q.size = nil, 0
-		if len(frames) == 0 {
-			q.running = false
-			p.mu.Unlock()
-			return
-		}
-		s := p.speakers[to]
-		p.mu.Unlock()
-		body := bytes.Join(frames, nil)
-		var arrived bool
-		if s != nil {
-			arrived = s.say(body, silentTicks*p.node.options.tick)
-		} else {
-			arrived = p.post(address, to, body)
-		}
-		if !arrived {
-			p.node.do(func() { p.node.raw.ReportUnreachable(to) })
-		}
+// heed hears from an answer that this node was removed.
+func (p *peers) heed(answer *http.Response, url string) {
+	if answer.StatusCode == http.StatusGone &&
+		answer.Header.Get("Raft-Cluster") == p.node.options.clusterID {
+		p.node.do(func() { p.node.leave(url) })
 	}
-}
-
-func (p *peers) sendSnapshot(address string, to uint64, frame []byte) {
-	p.snapshots.Add(1)
-	status := raft.SnapshotFailure
-	if p.post(address, to, frame) {
-		status = raft.SnapshotFinish
-	}
-	p.node.do(func() { p.node.raw.ReportSnapshot(to, status) })
 }
 
 // introduce adds the headers by which another node knows who asks and whom.
@@ -145,188 +99,243 @@ func (p *peers) introduce(r *http.Request, to uint64) {
 	r.Header.Set("Raft-Cluster", o.clusterID)
 	r.Header.Set("Raft-From", strconv.FormatUint(o.id, 10))
 	r.Header.Set("Raft-To", strconv.FormatUint(to, 10))
-	r.Header.Set("Raft-Url", p.own)
+	r.Header.Set("Raft-Url", p.node.ownURL)
 	if o.secret != "" {
 		r.Header.Set("Raft-Secret", o.secret)
 	}
 }
 
-func (p *peers) post(address string, to uint64, frames []byte) bool {
-	r, err := http.NewRequest(http.MethodPost, address+"/raft", bytes.NewReader(frames))
-	if err != nil {
-		return false
+// post says whether frames arrived.
+func (p *peers) post(to *peer, frames []byte, patience time.Duration) bool {
+	why := "cannot be reached"
+	answer, err := p.ask(to, http.MethodPost, "/raft", frames, patience)
+	if err == nil {
+		why = ""
+		if answer.StatusCode != http.StatusNoContent {
+			why = fmt.Sprintf("answers %d: %s", answer.StatusCode, firstLine(answer.Body))
+		}
+		_ = answer.Body.Close()
+		p.heed(answer, to.url)
 	}
-	p.introduce(r, to)
-	response, err := p.client.Do(r)
-	if err != nil {
-		return false
-	}
-	reason, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-	_ = response.Body.Close()
-	p.tell(to, strings.TrimSpace(string(reason)))
-	p.heed(response)
-	return response.StatusCode == http.StatusNoContent
-}
-
-// heed hears from an answer that this node was removed.
-func (p *peers) heed(response *http.Response) {
-	if response.StatusCode == http.StatusGone &&
-		response.Header.Get("Raft-Cluster") == p.node.options.clusterID {
-		p.node.do(func() { p.node.removed = true })
-	}
-}
-
-// tell logs why a peer refused a post, once for each reason.
-func (p *peers) tell(to uint64, reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if reason != "" && reason != p.refusals[to] {
-		log.Printf("kv-go: node %d refuses: %s", to, reason)
-	}
-	p.refusals[to] = reason
+	p.noteReachable(to, why)
+	return why == ""
 }
 
-// drain waits a moment for what was sent last: the answer that this node was removed.
-func (p *peers) drain() {
-	done := make(chan struct{})
-	go func() {
-		p.sending.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(time.Second):
+// ask sends a request to a peer.
+func (p *peers) ask(to *peer, method, path string, body []byte, patience time.Duration) (
+	*http.Response, error,
+) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	r, err := http.NewRequestWithContext(ctx, method, to.url+path, bytes.NewReader(body))
+	if err != nil {
+		cancel()
+		return nil, err
 	}
+	p.introduce(r, to.id)
+	answer, err := p.posts.Do(r)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	answer.Body = canceller{answer.Body, cancel}
+	return answer, nil
 }
 
-// ServeHTTP takes what a peer posts, and tells it the status of this node.
-func (p *peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	o := p.node.options
-	w.Header().Set("Raft-Cluster", o.clusterID)
-	from, fromErr := strconv.ParseUint(r.Header.Get("Raft-From"), 10, 63)
-	to, toErr := strconv.ParseUint(r.Header.Get("Raft-To"), 10, 63)
-	address := r.Header.Get("Raft-Url")
-	method, isThere := map[string]string{
-		"/raft": http.MethodPost, "/stream": http.MethodGet, "/status": http.MethodGet,
-	}[r.URL.Path]
-	given := r.Header.Get("Raft-Secret")
-	switch {
-	case o.secret != "" && subtle.ConstantTimeCompare([]byte(given), []byte(o.secret)) == 0:
-		fail(w, http.StatusForbidden, "the cluster's secret is missing or wrong")
-	case !isThere:
-		fail(w, http.StatusNotFound, "no such path")
-	case r.Method != method:
-		notAllowed(w, method)
-	case method == http.MethodPost && r.ContentLength <= 0:
-		fail(w, http.StatusLengthRequired, "a body is needed")
-	case r.Header.Get("Raft-Cluster") == "":
-		fail(w, http.StatusBadRequest, "Raft-Cluster is missing")
-	case fromErr != nil || toErr != nil || from == 0 || !isURL(address):
-		fail(w, http.StatusBadRequest, "Raft-From, Raft-To or Raft-Url is missing or malformed")
-	case r.Header.Get("Raft-Cluster") != o.clusterID:
-		fail(w, http.StatusForbidden, "this is cluster '%s'", o.clusterID)
-	case to != o.id:
-		fail(w, http.StatusMisdirectedRequest, "this is node %d", o.id)
-	case from == o.id:
-		fail(w, http.StatusForbidden, "the sender has the same id as this node")
-	case r.URL.Path == "/status":
-		p.serveStatus(w, from, address)
-	case r.URL.Path == "/stream":
-		p.serveStream(w, r, from, address)
-	default:
-		if data, ok := body(w, r, o.maxPeerBody); ok {
-			p.take(w, from, address, data)
-		}
-	}
+// canceller ends a request with its answer.
+type canceller struct {
+	io.ReadCloser
+	cancel context.CancelFunc
 }
 
-// take looks at all frames before it hands over the first message.
-func (p *peers) take(w http.ResponseWriter, from uint64, address string, data []byte) {
-	var messages []*raftpb.Message
-	for frames := (&reader{data: data}); len(frames.data) > 0; {
-		frame := frames.take(int(frames.u32()))
-		if len(frame) == 0 && !frames.failed {
-			continue // It says nothing.
-		}
-		m, err := decodeMessage(frame)
-		if err != nil {
-			fail(w, http.StatusBadRequest, "%v", err)
+func (c canceller) Close() error {
+	defer c.cancel()
+	return c.ReadCloser.Close()
+}
+
+func firstLine(body io.Reader) string {
+	text, _ := io.ReadAll(io.LimitReader(body, 512))
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(line)
+}
+
+// flush delivers what waits for a peer, all of it at once, until nothing does.
+func (p *peers) flush(to *peer) {
+	for {
+		p.mu.Lock()
+		frames, s := to.queue, to.speaker
+		to.queue, to.size = nil, 0
+		to.isBusy = len(frames) > 0
+		p.mu.Unlock()
+		if len(frames) == 0 {
 			return
 		}
-		messages = append(messages, m)
-	}
-	status, reason := 0, ""
-	isRunning := p.node.now(func() { status, reason = p.step(from, address, messages) })
-	switch {
-	case !isRunning:
-		fail(w, http.StatusServiceUnavailable, "the node stops")
-	case status == http.StatusNoContent:
-		w.WriteHeader(status)
-	default:
-		fail(w, status, "%s", reason)
-	}
-}
-
-// decodeMessage decodes a frame. A snapshot that could not be restored must not get any further.
-func decodeMessage(frame []byte) (*raftpb.Message, error) {
-	m := new(raftpb.Message)
-	if err := proto.Unmarshal(frame, m); err != nil || m.Type == nil {
-		return nil, errors.New("a frame is malformed")
-	}
-	if s := m.Snapshot; m.GetType() == raftpb.MsgSnap {
-		if _, err := decodeState(s.GetMetadata().GetIndex(), s.GetData()); err != nil {
-			return nil, fmt.Errorf("the data of the snapshot does not decode: %w", err)
+		var hasArrived bool
+		if body := bytes.Join(frames, nil); s != nil {
+			hasArrived = s.say(body, silentTicks*p.node.options.tick())
+		} else {
+			hasArrived = p.post(to, body, messagePatienceTicks*p.node.options.tick())
+		}
+		if !hasArrived {
+			p.reportLost(to)
 		}
 	}
-	return m, nil
 }
 
-// admit says what forbids a sender to speak here, or zero.
-func (p *peers) admit(from uint64, address string) (int, string) {
-	m, known := p.node.state.members[from]
-	switch {
-	case m.removed:
-		return http.StatusGone, "the sender was removed from the cluster"
-	case known && m.url != address:
-		return http.StatusForbidden, "a member with the same id is at another URL"
+func (p *peers) sendSnapshot(to *peer, frame []byte) {
+	hasArrived := p.post(to, frame, snapshotPatience)
+	if hasArrived {
+		p.snapshotsSent.Add(1)
 	}
-	return 0, ""
+	p.node.do(func() { p.node.reportSnapshot(to.id, hasArrived) })
 }
 
-// step admits a sender and hands its messages over, in the node's goroutine.
-func (p *peers) step(from uint64, address string, messages []*raftpb.Message) (int, string) {
-	if p.node.stuck != nil {
-		return http.StatusServiceUnavailable, p.node.storageError.Error()
+// ---- the table of peers
+
+// forget is called with the lock held.
+func (p *peers) forget(old *peer) {
+	if old.stopListening != nil {
+		old.stopListening()
 	}
-	status, reason := p.admit(from, address)
-	if status != 0 {
-		return status, reason
+	if old.speaker != nil {
+		go old.speaker.close()
 	}
-	if _, known := p.node.state.members[from]; !known {
-		for _, message := range messages {
-			if !mayBeUnknown(message.GetType()) {
-				return http.StatusForbidden, "the sender is not a member"
+	old.queue, old.size = nil, 0
+	delete(p.list, old.id)
+}
+
+// add is called with the lock held.
+func (p *peers) add(id uint64, url string) *peer {
+	p.list[id] = &peer{id: id, url: url, isReachable: true}
+	return p.list[id]
+}
+
+// learn hears of a sender that is not a member yet, as far as this node knows.
+func (p *peers) learn(id uint64, url string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.list[id] != nil || p.strangers == strangersMax {
+		return
+	}
+	p.add(id, url)
+	p.strangers++
+	log.Printf("heard of node %d at %s", id, url)
+}
+
+// follow makes the peers those of the membership: listens to new ones, lets go of removed ones.
+func (p *peers) follow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, m := range p.node.state.members {
+		to := p.list[id]
+		if id == p.node.options.id {
+			continue
+		}
+		if m.isRemoved {
+			// It still has to hear that it was removed: when it asks.
+			if to != nil && to.retireIn == 0 {
+				to.retireIn = retireTicks
+				if to.stopListening != nil {
+					to.stopListening()
+				}
+			}
+			continue
+		}
+		if to != nil && to.url != m.url && m.url != "" {
+			p.forget(to)
+			to = nil
+		}
+		if to == nil && m.url != "" {
+			to = p.add(id, m.url)
+		}
+		if to != nil && to.stopListening == nil {
+			ctx, stop := context.WithCancel(context.Background())
+			to.stopListening = stop
+			go p.listen(ctx, to)
+		}
+	}
+}
+
+// tick says something on each stream: an empty frame says nothing, but silence would say that the
+// stream is broken.
+func (p *peers) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, to := range p.list {
+		if to.speaker != nil {
+			p.enqueue(to, make([]byte, 4))
+		}
+		if to.retireIn > 0 {
+			if to.retireIn--; to.retireIn == 0 {
+				p.forget(to)
 			}
 		}
 	}
-	p.mu.Lock()
-	p.learned[from] = address
-	p.mu.Unlock()
-	status = http.StatusNoContent
-	for _, err := range p.node.raw.StepMany(messages) {
-		if _, isRefused := err.(*raft.RefusedError); isRefused || err == raft.ErrStepLocalMsg {
-			status, reason = http.StatusBadRequest, err.Error()
-		}
-	}
-	return status, reason
 }
 
-// mayBeUnknown says whether a node that is no member yet, or no member that this node knows of, may
-// send this kind: a leader or a candidate does.
-func mayBeUnknown(kind raftpb.MessageType) bool {
-	switch kind {
-	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap, raftpb.MsgVote, raftpb.MsgPreVote:
-		return true
+// stream has a peer hear all that is for it from now on. Who asks again does not hear the last one.
+func (p *peers) stream(to uint64, s *speaker) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	peer := p.list[to]
+	if peer == nil {
+		return false
 	}
-	return false
+	if peer.speaker != nil {
+		go peer.speaker.close()
+	}
+	peer.speaker = s
+	return true
+}
+
+func (p *peers) onSpeakerBroken(to uint64, s *speaker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if peer := p.list[to]; peer != nil && peer.speaker == s {
+		peer.speaker = nil
+	}
+}
+
+// enqueue is called with the lock held. It says whether there was room: when a queue is full, its
+// oldest messages are dropped.
+func (p *peers) enqueue(to *peer, frame []byte) bool {
+	hasRoom := true
+	to.queue = append(to.queue, frame)
+	to.size += uint64(len(frame))
+	for to.size > p.node.options.peerQueue && len(to.queue) > 1 {
+		to.size -= uint64(len(to.queue[0]))
+		to.queue = to.queue[1:]
+		hasRoom = false
+	}
+	if !to.isBusy {
+		to.isBusy = true
+		go p.flush(to)
+	}
+	return hasRoom
+}
+
+// send queues a message. It is called by the node's goroutine.
+func (p *peers) send(m *raftpb.Message) {
+	isSnapshot := m.GetType() == raftpb.MsgSnap
+	data, err := proto.Marshal(m)
+	p.mu.Lock()
+	to := p.list[m.GetTo()]
+	isLost := to == nil || err != nil
+	if !isLost {
+		frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+		if isSnapshot {
+			go p.sendSnapshot(to, frame)
+		} else if !p.enqueue(to, frame) {
+			p.noteReachable(to, "takes messages too slowly; the oldest are dropped")
+			isLost = true
+		}
+	}
+	p.mu.Unlock()
+	if isLost {
+		p.node.reportUnreachable(m.GetTo())
+		if isSnapshot {
+			p.node.reportSnapshot(m.GetTo(), false)
+		}
+	}
 }

@@ -1,7 +1,10 @@
+// --force-new-cluster: of a cluster whose quorum is lost for ever, one node goes on alone, with
+// what it has. Raft cannot do that, so it is done to the log behind Raft's back: entries that
+// remove all others, and a hard state that commits them.
+
 package main
 
 import (
-	"fmt"
 	"log"
 	"maps"
 	"slices"
@@ -11,80 +14,84 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// forceNewCluster is --force-new-cluster. Of a cluster whose quorum is lost for ever, one node goes
-// on alone, with what it has. Raft cannot do that, so it is done to the log behind Raft's back:
-// entries that remove all others, and a hard state that commits them.
-func (n *node) forceNewCluster(isUsed bool) error {
-	if !isUsed {
-		return fmt.Errorf("%w: --force-new-cluster: nothing is stored here", errRefusedData)
-	}
-	hard, _, err := n.memory.InitialState()
-	if err != nil {
-		return err
-	}
-	last, err := n.memory.LastIndex()
-	if err != nil {
-		return err
-	}
-	lastTerm, err := n.memory.Term(last)
-	if err != nil {
-		return err
-	}
-	others, err := n.others()
-	if err != nil || len(others) == 0 {
-		return err
-	}
-	// A term that the old cluster has not seen: what is appended is not mistaken for an entry of
-	// theirs at the same place.
-	term := max(hard.GetTerm(), lastTerm) + 1
-	var entries []*raftpb.Entry
-	for i, id := range others {
-		log.Printf("kv-go: node %d is removed by force", id)
-		data, err := proto.Marshal(&raftpb.ConfChange{
-			Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: &id, Context: (&change{}).encode(),
-		})
-		if err != nil {
-			return err
-		}
-		index := last + 1 + uint64(i)
-		entries = append(entries, &raftpb.Entry{
-			Term: &term, Index: &index, Type: raftpb.EntryConfChange.Enum(), Data: data,
-		})
-	}
-	commit := last + uint64(len(others))
-	alone := &raftpb.HardState{Term: &term, Vote: &n.options.id, Commit: &commit}
-	if err := n.disk.save(&raft.Ready{HardState: alone, Entries: entries}); err != nil {
-		return err
-	}
-	if err := n.memory.Append(entries); err != nil {
-		return err
-	}
-	return n.memory.SetHardState(alone)
+type recovery struct {
+	n              *node
+	others         map[uint64]bool // who is or would become a member, besides this node
+	last, lastTerm uint64
+	removesThis    bool
+	removals       []*raftpb.Entry
 }
 
-// others is who is a member besides this node, or becomes one by what is in the log.
-func (n *node) others() ([]uint64, error) {
-	ids := map[uint64]bool{}
+func (r *recovery) lookAtEntry(e *raftpb.Entry) {
+	r.last, r.lastTerm = e.GetIndex(), e.GetTerm()
+	_, change := changeOf(e)
+	for _, step := range change.GetChanges() {
+		id, isRemoval := step.GetNodeId(), step.GetType() == raftpb.ConfChangeRemoveNode
+		switch {
+		case id == r.n.options.id:
+			r.removesThis = r.removesThis || isRemoval
+		case isRemoval:
+			delete(r.others, id)
+		case id != 0:
+			r.others[id] = true
+		}
+	}
+}
+
+func (r *recovery) appendRemoval(id, term uint64) error {
+	data, err := proto.Marshal(&raftpb.ConfChange{
+		Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: &id, Context: (&change{}).encode(),
+	})
+	r.last++
+	index := r.last
+	r.removals = append(r.removals, &raftpb.Entry{
+		Term: &term, Index: &index, Type: raftpb.EntryConfChange.Enum(), Data: data,
+	})
+	return err
+}
+
+// removeOthers does it in a new term, one that the old cluster has not seen: what is appended is
+// not mistaken for an entry of theirs at the same place.
+func (r *recovery) removeOthers(stored *stored) error {
+	term := max(stored.hard.GetTerm(), r.lastTerm) + 1
+	for _, id := range slices.Sorted(maps.Keys(r.others)) {
+		log.Printf("node %d is removed by force", id)
+		if err := r.appendRemoval(id, term); err != nil {
+			return err
+		}
+	}
+	hard := &raftpb.HardState{Term: &term, Vote: &r.n.options.id, Commit: &r.last}
+	if err := r.n.store.save(&raft.Ready{HardState: hard, Entries: r.removals}); err != nil {
+		return err
+	}
+	r.n.term = term
+	if err := r.n.memory.Append(r.removals); err != nil {
+		return err
+	}
+	return r.n.memory.SetHardState(hard)
+}
+
+func (n *node) forceNewCluster(stored *stored) error {
+	r := &recovery{n: n, others: map[uint64]bool{}}
+	if stored.snapshot != nil {
+		r.last = stored.snapshot.GetMetadata().GetIndex()
+		r.lastTerm = stored.snapshot.GetMetadata().GetTerm()
+	}
 	for id, m := range n.state.members {
-		if !m.removed {
-			ids[id] = true
+		if !m.isRemoved && id != n.options.id {
+			r.others[id] = true
 		}
 	}
-	entries, err := n.logged()
-	if err != nil {
-		return nil, err
+	for _, e := range stored.entries {
+		r.lookAtEntry(e)
 	}
-	for _, e := range entries {
-		_, change := changeOf(e)
-		for _, step := range change.GetChanges() {
-			if step.GetType() != raftpb.ConfChangeRemoveNode {
-				ids[step.GetNodeId()] = true
-			} else if delete(ids, step.GetNodeId()); step.GetNodeId() == n.options.id {
-				return nil, fmt.Errorf("%w: --force-new-cluster: the log removes this node; take"+
-					" another", errRefusedData)
-			}
-		}
+	switch {
+	case r.last == 0:
+		return refusedData("--force-new-cluster: nothing is stored here")
+	case r.removesThis:
+		return refusedData("--force-new-cluster: the log removes this node; take another")
+	case len(r.others) == 0:
+		return nil
 	}
-	delete(ids, n.options.id)
-	return slices.Sorted(maps.Keys(ids)), nil
+	return r.removeOthers(stored)
 }

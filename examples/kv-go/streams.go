@@ -1,3 +1,7 @@
+// Messages to the other nodes without asking each time. GET /stream is answered without end: what
+// one node has to say to another, as it comes. So a batch of messages costs a write, and not a
+// request and its answer. While there is no stream, messages are posted.
+
 package main
 
 import (
@@ -9,13 +13,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"go.etcd.io/raft/v3/raftpb"
 )
-
-// A stream is a GET that is answered without end: what one node has to say to another, as it comes.
-// So a batch of messages costs a write, and not a request and its answer. While there is no stream,
-// messages are posted.
 
 // In ticks: how long a stream may be silent, though something is said with each tick, and when one
 // that broke is asked for again.
@@ -24,13 +22,20 @@ const (
 	pauseTicks  = 5
 )
 
-// speaker is the end that speaks: the answer to a member that asked for it.
+// ---- the end that speaks
+
+// speaker is the answer to a member that asked for it.
 type speaker struct {
 	out     http.ResponseWriter
 	control *http.ResponseController
 	done    chan struct{}
 	mu      sync.Mutex
 	closed  bool
+}
+
+func newSpeaker(w http.ResponseWriter) *speaker {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	return &speaker{out: w, control: http.NewResponseController(w), done: make(chan struct{})}
 }
 
 // say writes frames; false when the stream is broken.
@@ -64,146 +69,74 @@ func (s *speaker) close() {
 	}
 }
 
-// serveStream answers a member with all that this node has for it from now on, until the stream
-// breaks, or the member asks for another.
-func (p *peers) serveStream(w http.ResponseWriter, r *http.Request, from uint64, address string) {
-	status, reason := http.StatusServiceUnavailable, "the node stops"
-	p.node.now(func() {
-		status, reason = p.admit(from, address)
-		if _, known := p.node.state.members[from]; status == 0 && !known {
-			status, reason = http.StatusForbidden, "the sender is not a member"
+// ---- the end that hears
+
+// wholeFrames waits for a frame, and takes those that have come with it.
+func wholeFrames(in *bufio.Reader, most uint64) ([]byte, error) {
+	head, err := in.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	length := uint64(binary.BigEndian.Uint32(head))
+	if length > most {
+		return nil, errors.New("a frame is too long")
+	}
+	end := int(4 + length)
+	come, _ := in.Peek(in.Buffered())
+	for end+4 <= len(come) {
+		next := end + 4 + int(binary.BigEndian.Uint32(come[end:]))
+		if next > len(come) {
+			break
 		}
-	})
-	if status != 0 {
-		fail(w, status, "%s", reason)
-		return
+		end = next
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	s := &speaker{out: w, control: http.NewResponseController(w), done: make(chan struct{})}
-	if s.control.Flush() != nil {
-		return
-	}
-	p.mu.Lock()
-	if old := p.speakers[from]; old != nil {
-		go old.close()
-	}
-	p.speakers[from] = s
-	p.mu.Unlock()
-	select {
-	case <-s.done:
-	case <-r.Context().Done():
-	case <-p.node.stopped:
-	}
-	s.close()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.speakers[from] == s {
-		delete(p.speakers, from)
-	}
+	frames := make([]byte, end)
+	_, err = io.ReadFull(in, frames)
+	return frames, err
 }
 
-// follow listens to the members, and no longer to whoever was removed. It is called by the node's
-// goroutine.
-func (p *peers) follow() {
-	for id, m := range p.node.state.members {
-		l, isHeard := p.listening[id]
-		if isHeard && l.address != m.url {
-			l.stop()
-			delete(p.listening, id)
-			isHeard = false
-		}
-		if !isHeard && m.url != "" && id != p.node.options.id {
-			ctx, stop := context.WithCancel(context.Background())
-			p.listening[id] = listener{m.url, stop}
-			go p.listen(ctx, id, m.url)
-		}
-	}
-}
-
-// listener is the end that hears: asks a node for a stream, and again when it broke.
-type listener struct {
-	address string
-	stop    context.CancelFunc
-}
-
-func (p *peers) listen(ctx context.Context, from uint64, address string) {
-	for {
-		p.hear(ctx, from, address)
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.node.stopped:
-			return
-		case <-time.After(pauseTicks * p.node.options.tick):
-		}
-	}
-}
-
-// hear hands over what comes on a stream until it breaks, or is silent for too long.
-func (p *peers) hear(ctx context.Context, from uint64, address string) {
+// hear hands over what comes on a stream until it breaks, or is silent for too long. If it was
+// refused, then a message that is posted will be too, and says why.
+func (p *peers) hear(ctx context.Context, from *peer) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	patience := silentTicks * p.node.options.tick
+	patience := silentTicks * p.node.options.tick()
 	silence := time.AfterFunc(patience, cancel)
 	defer silence.Stop()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/stream", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from.url+"/stream", nil)
 	if err != nil {
 		return
 	}
-	p.introduce(r, from)
-	response, err := p.listens.Do(r)
+	p.introduce(r, from.id)
+	answer, err := p.listens.Do(r)
 	if err != nil {
 		return
 	}
-	defer response.Body.Close()
-	p.heed(response)
-	in := bufio.NewReaderSize(response.Body, 64<<10)
-	for response.StatusCode == http.StatusOK && err == nil {
-		var messages []*raftpb.Message
-		if messages, err = p.readMessages(in); len(messages) > 0 {
-			p.node.do(func() { _, _ = p.step(from, address, messages) })
+	defer answer.Body.Close()
+	p.heed(answer, from.url)
+	if answer.StatusCode != http.StatusOK {
+		return
+	}
+	in := bufio.NewReaderSize(answer.Body, 64<<10)
+	for {
+		frames, err := wholeFrames(in, p.node.options.maxPeerBody)
+		if err != nil || !p.node.onFrames(from.id, frames) {
+			return
 		}
 		silence.Reset(patience)
 	}
 }
 
-// readMessages waits for a frame, and takes those that have come with it.
-func (p *peers) readMessages(in *bufio.Reader) ([]*raftpb.Message, error) {
-	var messages []*raftpb.Message
+// listen asks a node for a stream, and again when it broke.
+func (p *peers) listen(ctx context.Context, from *peer) {
 	for {
-		head, err := in.Peek(4)
-		if err != nil {
-			return messages, err
+		p.hear(ctx, from)
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.node.stopped:
+			return
+		case <-time.After(pauseTicks * p.node.options.tick()):
 		}
-		length := int64(binary.BigEndian.Uint32(head))
-		if length > p.node.options.maxPeerBody {
-			return messages, errors.New("a frame is too long")
-		}
-		if len(messages) > 0 && int64(in.Buffered()) < 4+length {
-			return messages, nil
-		}
-		frame := make([]byte, 4+length)
-		if _, err := io.ReadFull(in, frame); err != nil {
-			return messages, err
-		}
-		if length > 0 {
-			m, err := decodeMessage(frame[4:])
-			if err != nil {
-				return messages, err
-			}
-			messages = append(messages, m)
-		}
-		if in.Buffered() < 4 {
-			return messages, nil
-		}
-	}
-}
-
-// tick says something on each stream, so that silence means that it is broken.
-func (p *peers) tick() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for to := range p.speakers {
-		p.enqueue(p.node.state.members[to].url, to, make([]byte, 4))
 	}
 }

@@ -1,3 +1,7 @@
+// Is everything on the disk what was written there? etcd's log has a checksum over each record and
+// those before it, and refuses one that is wrong in the middle. What it leaves to its user is the
+// end: the last record may be torn, by a power loss or by a write that failed halfway.
+
 package main
 
 import (
@@ -7,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/raftcore/raftcore/bindings/go"
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
@@ -15,29 +18,33 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 )
 
-// isFull says whether a disk could not be written only because there is no room. That passes. What
-// else goes wrong leaves nobody knowing what is on the disk: then the node stops.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EFBIG) ||
-		errors.Is(err, syscall.EDQUOT)
+// repair cuts off a last record that was not written to its end.
+func (s *store) repair() error {
+	if err := s.close(); err != nil {
+		return err
+	}
+	if !wal.Repair(silent, s.logs) {
+		return errors.New("the log cannot be repaired")
+	}
+	return nil
 }
 
 // reopen opens the log again after a write to it failed halfway: what is behind the last whole
 // record goes, and everything that the storage holds must be there. While the disk is full it
 // fails.
-func (d *disk) reopen(ms *raft.MemoryStorage) error {
+func (s *store) reopen(ms *raft.MemoryStorage) error {
 	// The log writes what it still has in its buffer, and that somewhere behind the failure.
-	if err := d.close(); err != nil {
+	if err := s.close(); err != nil {
 		return err
 	}
-	if err := cutTail(d.logs); err != nil {
+	if err := cutTail(s.logs); err != nil {
 		return err
 	}
-	_, from, err := d.newestSnapshot()
+	_, from, err := s.readSnapshot()
 	if err != nil {
 		return err
 	}
-	_, hard, entries, err := d.readLog(from)
+	_, hard, entries, err := s.readLog(from)
 	if err != nil {
 		return err
 	}
@@ -45,27 +52,15 @@ func (d *disk) reopen(ms *raft.MemoryStorage) error {
 	if err != nil {
 		return err
 	}
-	stored := from.GetIndex()
+	end := from.GetIndex()
 	if len(entries) > 0 {
-		stored = entries[len(entries)-1].GetIndex()
+		end = entries[len(entries)-1].GetIndex()
 	}
 	last, err := ms.LastIndex()
-	if err != nil || stored < last || hard.GetTerm() < known.GetTerm() {
+	if err != nil || end < last || hard.GetTerm() < known.GetTerm() {
 		return errors.Join(err, errors.New("the log has lost what was in it"))
 	}
-	d.broken = false
-	return nil
-}
-
-// close closes the log. If that fails, it is still open, and locked.
-func (d *disk) close() error {
-	if d.wal == nil {
-		return nil
-	}
-	if err := d.wal.Close(); err != nil {
-		return err
-	}
-	d.wal = nil
+	s.isBroken = false
 	return nil
 }
 
