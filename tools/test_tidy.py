@@ -121,6 +121,20 @@ class Checks(unittest.TestCase):
         tests = {"reads": "fn a_read_waits() {"}
         self.check(tidy.check_promises("`reads::a_read_waits`, `reads::gone`", tests), "gone")
 
+    def test_the_services_have_the_same_rooms(self):
+        readme = "| `main` | Start, signals,  stop. |\n"
+        texts = {
+            "kv-c/main.c": "/* Start, signals,\n * stop. And more. */", "kv-c/bytes.c": "",
+            "kv-go/main.go": "// Start, signals, stop.\n\npackage main\n",
+            "kv-python/main.py": '"""Start, signals, stop."""\n',
+        }
+        self.check(tidy.check_rooms(readme, texts))
+        self.check(tidy.check_rooms(readme, {**texts, "kv-go/main.go": "// Stop.\n"}), "open with")
+        self.check(tidy.check_rooms(readme, {**texts, "kv-go/new.go": ""}), "not list")
+        del texts["kv-python/main.py"]
+        self.check(tidy.check_rooms(readme, texts), "no room main.py")
+        self.check(tidy.check_rooms("", {}), "no table")
+
     def test_every_part_is_explained(self):
         parts = '    ("rust", 9, [\n    ("new", 9, ["x"]'
         self.check(tidy.check_parts("`rust`", parts), "part new")

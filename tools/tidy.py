@@ -313,6 +313,35 @@ def check_architecture(architecture, files):
             yield f"ARCHITECTURE.md: {folder}/ is not on the map"
 
 
+def check_rooms(readme, texts):
+    """The three services have the same rooms, and each opens with the sentence that README has.
+
+    `texts` has the text of each file below examples/.
+    """
+    rooms = re.findall(r"^\| `(\w+)` \| (.*) \|$", readme, re.MULTILINE)
+    if not rooms:
+        yield "examples/README.md: no table of rooms"
+    folders = {"kv-c": "c", "kv-go": "go", "kv-python": "py"}
+    for folder, suffix in folders.items():
+        for room, sentence in rooms:
+            text = texts.get(f"{folder}/{room}.{suffix}")
+            if text is None:
+                yield f"examples/{folder}: there is no room {room}.{suffix}"
+            elif not opens_with(text, sentence):
+                yield f"examples/{folder}/{room}.{suffix}: does not open with `{sentence}`"
+        listed = {f"{folder}/{room}.{suffix}" for room, _ in rooms} | {"kv-c/bytes.c"}
+        for name in sorted(texts):
+            if name.startswith(f"{folder}/") and name.endswith(f".{suffix}") \
+                    and name not in listed:
+                yield f"examples/{name}: examples/README.md does not list this room"
+
+
+def opens_with(text, sentence):
+    """Whether a sentence stands in the first comment, but for line ends and comment marks."""
+    comment = re.sub(r'(?m)^(?:/\*| \*|//|""")|\*/', " ", text[:1000])
+    return " ".join(sentence.split()) in " ".join(comment.split())
+
+
 def check_parts(contributing, test):
     """Every part of `make test` is explained."""
     for part in re.findall(r'^    \("([a-z-]+)", \d+, \[', test, re.MULTILINE):
@@ -357,6 +386,9 @@ def problems():
     yield from check_versions(read("CHANGELOG.md"), read("Cargo.toml"), known.header)
     yield from check_license(read("LICENSE"))
     yield from check_parts(read("CONTRIBUTING.md"), read("tools/test.py"))
+    yield from check_rooms(read("examples/README.md"), {
+        name.removeprefix("examples/"): read(name) for name in files
+        if name.startswith("examples/kv-")})
     tests = {path.stem: path.read_text() for path in (ROOT / "raft-core/tests/it").glob("*.rs")}
     yield from check_promises(read("docs/src/behaviour.md"), tests)
     yield from check_architecture(read("ARCHITECTURE.md"), files)

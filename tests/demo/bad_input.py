@@ -27,6 +27,7 @@ sys.path.insert(
 
 from cluster import Client, Cluster, wait_until  # noqa: E402
 from disks import Disks  # noqa: E402, F401 - a part of this suite
+from texts import LISTED, is_listed  # noqa: E402
 
 COMMAND = shlex.split(os.environ.get("KV_BINARY", "kv-c"))
 LIMITS = ["--max-key", "64", "--max-value", "1000", "--max-peer-body", "70000"]
@@ -64,7 +65,60 @@ class ClusterCase(unittest.TestCase):
         if status >= 400 and method != "HEAD":
             self.assertTrue(answer.reason, f"{method} {path}: {status} without a reason")
             self.assertIn(reason, answer.reason)
+            self.expect_listed(answer)
         return answer
+
+    def expect_listed(self, answer):
+        self.assertTrue(
+            is_listed(answer.status, answer.reason),
+            f"PROTOCOL.md has no {answer.status} '{answer.reason}'",
+        )
+
+
+URL = b"http://127.0.0.1:1"
+# Status, request, headers, and a part of the reason.
+NONSENSE = (
+    (400, "PUT", "/", b"x", {}, "a key is needed"),
+    (400, "GET", "/", None, {}, "a key is needed"),
+    (400, "GET", "/_/kv/", None, {}, "a key is needed"),
+    (400, "GET", "/_/status?of=x", None, {}, "of is not a node's id"),
+    (404, "GET", "/_/status?of=9", None, {}, "no member has the id 9"),
+    (404, "GET", "/_/nothing", None, {}, "nothing is there"),
+    (404, "PUT", "/_/nothing", b"x", {}, "nothing is there"),
+    (405, "POST", "/_/", b"x", {}, "the page can only be read"),
+    (405, "PUT", "/_/status", b"x", {}, "the status can only be read"),
+    (405, "GET", "/_/leader", None, {}, "leadership is handed over by PUT"),
+    (405, "POST", "/_/leader", b"1", {}, "leadership is handed over by PUT"),
+    (400, "PUT", "/_/leader", b"me", {}, "the body is not a member's id"),
+    (400, "PUT", "/_/leader", b"", {}, "the body is not a member's id"),
+    (404, "PUT", "/_/leader", b"77", {}, "no member has the id 77"),
+    (405, "PATCH", "/k", b"x", {}, "means nothing for a key"),
+    (405, "OPTIONS", "/k", None, {}, "means nothing for a key"),
+    (405, "POST", "/_/kv/k", b"x", {}, "means nothing for a key"),
+    (400, "GET", "/k?stale=0", None, {}, "stale can only be 1"),
+    (400, "GET", "/k?what=1", None, {}, "unknown parameter 'what'"),
+    (400, "PUT", "/k?stale=1", b"x", {}, "unknown parameter 'stale'"),
+    (400, "PUT", "/k", b"x", {"Request-Id": "r" * 65}, "Request-Id is not 1 to 64"),
+    (400, "PUT", "/k", b"x", {"Request-Id": "a b"}, "Request-Id is not 1 to 64"),
+    (400, "PUT", "/k", b"x", {"Request-Id": ""}, "Request-Id is not 1 to 64"),
+    (400, "POST", "/k", URL, {}, "adds a member by its id"),
+    (400, "POST", "/0", URL, {}, "adds a member by its id"),
+    (400, "POST", "/99999999999999999999", URL, {}, "adds a member by its id"),
+    (400, "POST", "/-4", URL, {}, "adds a member by its id"),
+    (400, "POST", "/9223372036854775808", URL, {}, "adds a member by its id"),
+    (400, "POST", "/0x4", URL, {}, "adds a member by its id"),
+    (400, "POST", "/4", b"127.0.0.1:1", {}, "not a peer URL"),
+    (400, "POST", "/4", b"https://127.0.0.1:1", {}, "not a peer URL"),
+    (400, "POST", "/4", b"http://127.0.0.1", {}, "not a peer URL"),
+    (400, "POST", "/4", b"http://127.0.0.1:0", {}, "not a peer URL"),
+    (400, "POST", "/4", b"http://127.0.0.1:70000", {}, "not a peer URL"),
+    (400, "POST", "/4", b"http://127.0.0.1:1/x", {}, "not a peer URL"),
+    (400, "POST", "/4", b"\0", {}, "not a peer URL"),
+    (400, "POST", "/4", b"", {}, "not a peer URL"),
+    (400, "DELETE", "/my-key", None, {}, "removes a member by its id"),
+    (404, "DELETE", "/77", None, {}, "no member has the id 77"),
+    (409, "POST", "/1", URL, {}, "node 1 is a member already, at "),
+)
 
 
 class Clients(ClusterCase):
@@ -106,54 +160,32 @@ class Clients(ClusterCase):
         self.expect(self.leader, 413, "PUT", "/" + "k" * 65, b"v", reason="key is longer than 64")
         self.expect(self.leader, 413, "GET", "/" + "k" * 65)
         self.expect(self.leader, 413, "PUT", "/k", b"v" * 1001, reason="value is longer than 1000")
-        self.expect(self.leader, 413, "PUT", "/k", b"v" * 5_000_000)
+        # This one the HTTP library may refuse, in its own words.
+        self.assertEqual(self.leader.ask("PUT", "/k", b"v" * 5_000_000).status, 413)
 
     def test_nonsense(self):
-        for status, method, path, body, headers in (
-            (400, "PUT", "/", b"x", {}),
-            (400, "GET", "/", None, {}),
-            (400, "GET", "/_/kv/", None, {}),
-            (405, "POST", "/_/", b"x", {}),
-            (400, "GET", "/_/status?of=x", None, {}),
-            (404, "GET", "/_/status?of=9", None, {}),
-            (404, "GET", "/_/nothing", None, {}),
-            (404, "PUT", "/_/nothing", b"x", {}),
-            (405, "PUT", "/_/status", b"x", {}),
-            (405, "GET", "/_/leader", None, {}),
-            (405, "POST", "/_/leader", b"1", {}),
-            (400, "PUT", "/_/leader", b"me", {}),
-            (400, "PUT", "/_/leader", b"", {}),
-            (404, "PUT", "/_/leader", b"77", {}),
-            (405, "PATCH", "/k", b"x", {}),
-            (405, "OPTIONS", "/k", None, {}),
-            (405, "POST", "/_/kv/k", b"x", {}),
-            (400, "GET", "/k?stale=0", None, {}),
-            (400, "GET", "/k?what=1", None, {}),
-            (400, "PUT", "/k?stale=1", b"x", {}),
-            (400, "PUT", "/k", b"x", {"Request-Id": "r" * 65}),
-            (400, "PUT", "/k", b"x", {"Request-Id": "a b"}),
-            (400, "PUT", "/k", b"x", {"Request-Id": ""}),
-            (400, "POST", "/k", b"http://127.0.0.1:1", {}),
-            (400, "POST", "/0", b"http://127.0.0.1:1", {}),
-            (400, "POST", "/99999999999999999999", b"http://127.0.0.1:1", {}),
-            (400, "POST", "/-4", b"http://127.0.0.1:1", {}),
-            (400, "POST", "/9223372036854775808", b"http://127.0.0.1:1", {}),
-            (400, "POST", "/0x4", b"http://127.0.0.1:1", {}),
-            (400, "POST", "/4", b"127.0.0.1:1", {}),
-            (400, "POST", "/4", b"https://127.0.0.1:1", {}),
-            (400, "POST", "/4", b"http://127.0.0.1", {}),
-            (400, "POST", "/4", b"http://127.0.0.1:0", {}),
-            (400, "POST", "/4", b"http://127.0.0.1:70000", {}),
-            (400, "POST", "/4", b"http://127.0.0.1:1/x", {}),
-            (400, "POST", "/4", b"\0", {}),
-            (400, "POST", "/4", b"", {}),
-            (400, "DELETE", "/my-key", None, {}),
-            (404, "DELETE", "/77", None, {}),
-            (409, "POST", "/1", b"http://127.0.0.1:1", {}),
-        ):
+        for status, method, path, body, headers, reason in NONSENSE:
             with self.subTest(method=method, path=path, body=body, headers=headers):
-                self.expect(self.leader, status, method, path, body, headers)
+                self.expect(self.leader, status, method, path, body, headers, reason)
         self.assertIn("PUT", self.expect(self.leader, 405, "PATCH", "/k", b"x").headers["Allow"])
+
+    def test_a_members_url_is_its_own(self):
+        url = self.follower.peer_url
+        self.expect(
+            self.leader, 409, "POST", "/4", url.encode(),
+            reason=f"node {self.follower.id} is a member already, at {url}",
+        )
+
+    def test_a_text_that_is_not_listed_is_noticed(self):
+        """So that the lists in PROTOCOL.md cannot become empty, or a pattern match anything."""
+        self.assertGreater(len(LISTED), 50)
+        self.assertTrue(is_listed(413, "the key is longer than 64 bytes"))
+        for status, reason in (
+            (400, "the key is longer than 64 bytes"),
+            (413, "the key is longer than 64 bytes or so"),
+            (413, "the key is too long"),
+        ):
+            self.assertFalse(is_listed(status, reason), reason)
 
     def test_a_body_is_needed(self):
         for method, path in (("PUT", "/k"), ("POST", "/4"), ("PUT", "/_/leader")):
@@ -197,6 +229,8 @@ class Peers(ClusterCase):
         self.assertEqual(answer.status, status, answer.reason)
         self.assertTrue(answer.reason)
         self.assertIn(reason, answer.reason)
+        if status != 413:  # that one may be the HTTP library's
+            self.expect_listed(answer)
 
     # A heartbeat response of term 0: type 9, to, from. A heartbeat is type 8, a proposal type 2.
     def message(self, kind, sender=None):
@@ -206,33 +240,36 @@ class Peers(ClusterCase):
         good = frame(self.message(8))
         self.refused(400, good, Cluster=None, reason="Raft-Cluster")
         self.refused(403, good, Cluster="other", reason="cluster 'kv'")
-        self.refused(400, good, From=None)
-        self.refused(400, good, From="0")
-        self.refused(400, good, From="x")
-        self.refused(400, good, To="18446744073709551616")
-        self.refused(421, good, To=str(self.follower.id))
+        self.refused(400, good, From=None, reason="Raft-From and Raft-To must be node ids")
+        self.refused(400, good, From="0", reason="Raft-From and Raft-To must be node ids")
+        self.refused(400, good, From="x", reason="Raft-From and Raft-To must be node ids")
+        self.refused(400, good, To="18446744073709551616", reason="must be node ids")
+        self.refused(421, good, To=str(self.follower.id), reason=f"this is node {self.leader.id}")
         self.refused(403, good, From=str(self.leader.id), reason="same id")
         self.refused(403, good, Url="http://127.0.0.1:1", reason="same id")
-        self.refused(400, good, Url=None)
-        self.refused(400, good, Url="nowhere")
+        self.refused(400, good, Url=None, reason="Raft-Url must be the sender's URL")
+        self.refused(400, good, Url="nowhere", reason="Raft-Url must be the sender's URL")
+        self.refused(400, good, Url=self.follower.peer_url + "/", reason="Raft-Url must be")
         self.refused(403, frame(self.message(9, 77)), From="77", reason="not a member")
         self.refused(403, frame(self.message(2, 77)), From="77", reason="not a member")
 
     def test_what_may_be_said(self):
-        for body in (
-            b"\0",
-            b"\0\0\0\1",
-            b"\xff\xff\xff\xff",
-            frame(b"\xff" * 20),
-            frame(b"garbage"),
-            frame(b"\x08"),
-            frame(self.message(8)) + b"\0\0\0\5abc",
-            frame(self.message(1)),
-            frame(self.message(99)),
+        for body, reason in (
+            (b"\0", "the body ends within frame 1"),
+            (b"\0\0\0\1", "the body ends within frame 1"),
+            (b"\xff\xff\xff\xff", "the body ends within frame 1"),
+            (frame(b"\xff" * 20), "frame 1 is no message"),
+            (frame(b"garbage"), "frame 1 is no message"),
+            (frame(b"\x08"), "frame 1 is no message"),
+            (frame(self.message(8)) + b"\0\0\0\5abc", "the body ends within frame 2"),
+            (frame(self.message(8)) + b"\0\0\0\0\0\0\0\1\xff", "frame 3 is no message"),
+            # A kind that no node sends to another, and one that there is not.
+            (frame(self.message(1)), "frame 1 is no message"),
+            (frame(self.message(99)), "frame 1 is no message"),
         ):
             with self.subTest(body=body):
-                self.refused(400, body)
-        self.refused(411, b"")
+                self.refused(400, body, reason=reason)
+        self.refused(411, b"", reason="messages are needed")
         self.refused(413, b"x" * 100_000)
         self.refused(404, frame(self.message(8)), path="/my-key")
         self.refused(405, frame(self.message(8)), method="PUT")
@@ -459,13 +496,21 @@ class Patience(unittest.TestCase):
         )
         answer = self.leader.ask("PUT", "/key", b"new")
         self.assertEqual((answer.status, answer.headers["Raft-Outcome"]), (503, "unknown"))
-        self.assertIn("outcome unknown", answer.reason)
-        self.assertEqual(self.leader.ask("GET", "/key").status, 503)
+        self.assertEqual(answer.reason, "outcome unknown: not applied within 1500 ms")
+        answer = self.leader.ask("GET", "/key")
+        reason = "no leader confirmed the read within 1500 ms"
+        self.assertEqual((answer.status, answer.reason), (503, reason))
         self.assertEqual(self.leader.ask("GET", "/key?stale=1").body, b"old")
         wait_until(lambda: self.leader.status()["role"] != "leader", 10, "the leader to step down")
+        started = time.monotonic()
         answer = self.leader.ask("PUT", "/key", b"newer")
+        self.assertLess(time.monotonic() - started, 1.4, "it waited for a leader")
         self.assertEqual((answer.status, answer.headers["Raft-Outcome"]), (503, "refused"))
+        self.assertEqual(answer.reason, "no leader is known")
         self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertNotIn("Raft-Leader", answer.headers)
+        answer = self.leader.ask("PUT", "/_/leader", b"1")
+        self.assertEqual((answer.status, answer.reason), (503, "no leader is known"))
         for node in self.others:
             node.kill(signal.SIGCONT)
         self.cluster.wait_for_leader()
