@@ -85,19 +85,25 @@ class Store:
         check_rows(self.db)
         self.reader = sqlite3.connect(path, isolation_level=None)
         self.state = State(self.db, self.reader)
+        if self.get("node", 0) == 0:
+            self.create(node, cluster_id, joins)
         self.belongs_to(node, cluster_id)
+
+    def create(self, node: int, cluster_id: str, joins: bool) -> None:
+        """The identity comes in one transaction: a crash leaves a database with it or without."""
         with self.transaction():
             self.set("node", node)
             self.set("cluster", cluster_id)
-            self.set("joined", self.get("joined", joins))
+            self.set("joined", joins)
 
     def belongs_to(self, node: int, cluster_id: str) -> None:
-        owner, cluster = self.get("node", node), self.get("cluster", cluster_id)
+        owner, cluster = self.get("node", 0), self.get("cluster", "")
         if owner != node:
             raise NotOurs(f"the data directory belongs to node {owner}, this is node {node}")
         if cluster != cluster_id:
-            why = f"the data directory belongs to cluster '{cluster}', this is '{cluster_id}'"
-            raise NotOurs(why)
+            raise NotOurs(
+                f"the data directory belongs to cluster '{cluster}', this is cluster '{cluster_id}'"
+            )
 
     def close(self) -> None:
         self.reader.close()
