@@ -144,8 +144,8 @@ class Node:
             method, path, body, headers
         )
 
-    def status(self, timeout=1.0):
-        """What /_/status says, or None."""
+    def status(self, timeout=5.0):
+        """What /_/status says; None when it does not answer in time."""
         try:
             answer = self.ask("GET", "/_/status", timeout=timeout)
             status = json.loads(answer.body) if answer.status == 200 else None
