@@ -116,6 +116,7 @@ impl Leader {
         self.broadcast(core, Owed::Entries);
     }
 
+    #[inline]
     fn broadcast<S: Storage>(&mut self, core: &mut Core<S>, what: Owed) {
         let own = core.id();
         for (to, progress) in self.members.iter_mut().filter(|(id, _)| *id != own) {

@@ -126,6 +126,7 @@ impl MemoryStorage {
         self.append_own(entries.clone())
     }
 
+    #[inline]
     fn append_own(&mut self, entries: Entries) -> Result<(), StorageError> {
         let Some((first, last)) = entries.ends() else { return Ok(()) };
         let (first, last) = (first.index, last.index);
@@ -237,6 +238,7 @@ impl Storage for MemoryStorage {
         Ok(found)
     }
 
+    #[inline]
     fn term(&self, index: Index) -> Result<Term, StorageError> {
         if index == self.base.index {
             return Ok(self.base.term);
@@ -251,6 +253,7 @@ impl Storage for MemoryStorage {
         Ok(self.base.index.next())
     }
 
+    #[inline]
     fn last_index(&self) -> Result<Index, StorageError> {
         Ok(self.pieces.end().prev())
     }

@@ -156,6 +156,7 @@ impl<S: Storage> Log<S> {
     }
 
     /// Appends an entry of this leader's own, and returns where it stands.
+    #[inline]
     pub(crate) fn append_own(&mut self, term: Term, kind: EntryKind, data: bytes::Bytes) -> Index {
         let index = self.last_index().next();
         self.terms.push(Position { term, index });

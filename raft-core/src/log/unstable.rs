@@ -60,6 +60,7 @@ impl Unstable {
     }
 
     /// Adds an entry of this node's own.
+    #[inline]
     pub(super) fn push(&mut self, entry: Entry) {
         debug_assert_eq!(entry.index, self.end());
         self.open.push(entry);
@@ -129,6 +130,7 @@ impl Unstable {
     }
 
     /// Hands out the entries up to the end that were not handed out.
+    #[inline]
     pub(super) fn accept_entries(&mut self, end: Index) -> Entries {
         debug_assert_eq!(end, self.end());
         let entries = self.slice(self.in_progress, end);
