@@ -96,11 +96,11 @@ pub struct Config {
     /// on.
     pub votes_wait_for_sync: bool,
     /// Whether a leader builds its appends when the Ready is taken: one for each member, with
-    /// everything that was proposed, acknowledged and committed meanwhile. Likewise all reads that
-    /// were asked for meanwhile share one round of heartbeats. Off, as upstream has it, every
-    /// proposal, every commit and every read makes a message of its own. And whether a member
-    /// leaves an append unanswered that only told it how much is committed of what it acknowledged
-    /// before. Default on.
+    /// everything that was proposed, acknowledged and committed meanwhile. Likewise heartbeats and
+    /// their answers: one is enough, and all reads that were asked for meanwhile share it. Off, as
+    /// upstream has it, every proposal, every commit, every read and every heartbeat makes a
+    /// message of its own. And whether a member leaves an append unanswered that only told it how
+    /// much is committed of what it acknowledged before. Default on.
     pub coalesce_appends: bool,
 }
 

@@ -58,7 +58,7 @@ impl<S: Storage> Core<S> {
             since_leader: u32::MAX,
             randomized_timeout: 0,
             random: Random(seed),
-            outbox: Outbox::new(),
+            outbox: Outbox::default(),
             read_states: Vec::new(),
             metrics: Metrics::default(),
             observer: None,
@@ -95,6 +95,7 @@ impl<S: Storage> Core<S> {
             self.vote = None;
         }
         self.leader = None;
+        self.outbox.owes_heartbeat_response = false;
         self.acknowledged = Index::ZERO;
         self.election_elapsed = 0;
         self.draw_election_timeout();

@@ -399,6 +399,10 @@ impl<S: Storage> Node<S> {
             leader.send_owed(core);
             self.waits.set(None);
         }
+        if self.raft.core.outbox.owes_heartbeat_response {
+            self.raft.core.send_owed_response();
+            self.waits.set(None);
+        }
         if !self.something_waits() {
             return Ok(None);
         }
@@ -462,14 +466,20 @@ impl<S: Storage> Node<S> {
     /// }
     /// # Ok::<(), raftcore::Error>(())
     /// ```
-    pub fn lend(&mut self, buffers: Ready) {
+    pub fn lend(&mut self, mut buffers: Ready) {
         // One that a node handed out and nobody advanced still says something.
-        self.spare = Some(buffers).filter(|buffers| buffers.number == 0);
+        if buffers.number == 0 {
+            self.raft.core.outbox.borrow(&mut buffers.messages);
+            self.spare = Some(buffers);
+        }
     }
 
     /// Gives back the Ready that was lent, or that the node has kept, unless one is outstanding.
+    /// The node then keeps no buffers at all.
     pub fn give_back(&mut self) -> Option<Ready> {
-        self.spare.take()
+        let mut buffers = self.spare.take()?;
+        self.raft.core.outbox.give_back(&mut buffers.messages);
+        Some(buffers)
     }
 
     /// Nothing in `take_effect` reads the storage or can be refused. If it fails all the same, half

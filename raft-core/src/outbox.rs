@@ -40,12 +40,15 @@ impl Departure {
 
 /// Messages that wait to be taken by a Ready.
 ///
-/// Its buffer starts with room for one message: of many idle groups most members never need more.
-#[derive(Debug)]
+/// Where a Ready is lent, its buffer is lent too: of many idle groups no member has one of its own.
+#[derive(Debug, Default)]
 pub(crate) struct Outbox {
     messages: Vec<Message>,
     /// The departures of all of them: mostly they have the same.
     departures: u8,
+    /// Whether the leader of this term is to be told that its heartbeat came, when the next Ready
+    /// is taken.
+    pub(crate) owes_heartbeat_response: bool,
     /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
     /// that its own entries are durable, unless that goes without saying. Where storage threads
     /// persist it stands among the messages.
@@ -53,23 +56,37 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new() -> Self {
-        Self { messages: Vec::with_capacity(1), departures: 0, own: Vec::new() }
-    }
-
     /// Who campaigns, and then leads, has something for each of so many others.
     pub(crate) fn reserve(&mut self, others: usize) {
         self.messages.reserve_exact(others);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        (self.messages.len() | self.own.len()) == 0
+        (self.messages.len() | self.own.len()) == 0 && !self.owes_heartbeat_response
+    }
+
+    /// Uses the buffer of a Ready that is lent, if it has none.
+    pub(crate) fn borrow(&mut self, buffer: &mut Vec<Message>) {
+        if self.messages.capacity() == 0 {
+            std::mem::swap(&mut self.messages, buffer);
+        }
+    }
+
+    /// Keeps no buffer, unless something waits in it. One that was borrowed goes back.
+    pub(crate) fn give_back(&mut self, buffer: &mut Vec<Message>) {
+        if self.messages.is_empty() {
+            let own = std::mem::take(&mut self.messages);
+            if own.capacity() > buffer.capacity() {
+                *buffer = own;
+            }
+        }
     }
 
     /// To another member.
     #[inline(always)]
     pub(crate) fn push(&mut self, message: Message, settings: &Settings) {
         self.departures |= Departure::of(&message, settings) as u8;
+        self.make_room();
         self.messages.push(message);
     }
 
@@ -78,7 +95,16 @@ impl Outbox {
     #[inline(always)]
     pub(crate) fn build(&mut self, departure: Departure, message: impl FnOnce() -> Message) {
         self.departures |= departure as u8;
+        self.make_room();
         self.messages.extend(std::iter::once_with(message));
+    }
+
+    /// For one message at first: most members of many idle groups never need more.
+    #[inline(always)]
+    fn make_room(&mut self) {
+        if self.messages.capacity() == 0 {
+            self.messages.reserve_exact(1);
+        }
     }
 
     /// To this node itself.
@@ -147,7 +173,7 @@ impl Outbox {
 /// largest needs it, and the others keep their small ones.
 #[inline]
 fn hand_over(from: &mut Vec<Message>, to: &mut Vec<Message>) {
-    if from.capacity() == to.capacity() {
+    if from.capacity() == to.capacity() || to.capacity() == 0 {
         std::mem::swap(from, to);
     } else {
         move_all(from, to);

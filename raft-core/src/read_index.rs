@@ -57,8 +57,6 @@ pub(crate) struct ReadQueue {
     clock: Option<u64>,
     /// Set when somebody else may win an election in spite of all promises.
     lease_is_over: bool,
-    /// Whether the last reads wait for the Ready, whose heartbeats ask for all of them at once.
-    pub(crate) waits_for_ready: bool,
     /// Reads that came before this leader committed anything in its term.
     postponed: Vec<(NodeId, Bytes)>,
 }
@@ -73,7 +71,6 @@ impl ReadQueue {
             echoes: Vec::new(),
             clock: settings.keeps_leases().then_some(start),
             lease_is_over: false,
-            waits_for_ready: false,
             postponed: Vec::new(),
         }
     }
@@ -236,12 +233,7 @@ impl Leader {
         self.reads.waiting.push_back(WaitingRead { from, context, index });
         let end = self.reads.end();
         self.reads.note_echo(core.id(), end, 0);
-        if core.settings.coalesce_appends {
-            self.reads.waits_for_ready = true;
-            self.owes = true;
-        } else {
-            self.broadcast_heartbeat(core);
-        }
+        self.send_heartbeats(core);
     }
 
     /// Whether a quorum's promises outlast this moment. They count from when the heartbeat was

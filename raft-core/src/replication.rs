@@ -1,6 +1,8 @@
 //! Replication: a leader's appends and heartbeats, what members do with them, what the leader
 //! learns from their answers, and the commit rule (paper, sections 5.3 and 5.4.2).
 
+use bytes::Bytes;
+
 use crate::core::Core;
 use crate::entry::Entries;
 use crate::error::{Error, Refusal, StorageError};
@@ -36,7 +38,7 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else { return true };
         if leader.heartbeat_elapsed >= self.core.settings.heartbeat_interval {
             leader.heartbeat_elapsed = 0;
-            leader.broadcast_heartbeat(&mut self.core);
+            leader.send_heartbeats(&mut self.core);
             return true;
         }
         election_is_due
@@ -100,8 +102,20 @@ impl<S: Storage> Core<S> {
             return Err(Refusal::CommitBeyondLog { commit, last }.into());
         }
         self.commit_to(commit);
-        self.send(from, Body::HeartbeatResponse { context: heartbeat.context });
+        if self.settings.coalesce_appends && heartbeat.context.is_empty() {
+            self.outbox.owes_heartbeat_response = true;
+        } else {
+            self.send(from, Body::HeartbeatResponse { context: heartbeat.context });
+        }
         Ok(())
+    }
+
+    /// Builds the answer that the leader is owed, unless it was forgotten meanwhile.
+    pub(crate) fn send_owed_response(&mut self) {
+        self.outbox.owes_heartbeat_response = false;
+        if let Some(leader) = self.leader {
+            self.send(leader, Body::HeartbeatResponse { context: Bytes::new() });
+        }
     }
 }
 
@@ -157,7 +171,7 @@ impl Leader {
     /// Builds the appends that members are owed: one each, or as many as it takes.
     pub(crate) fn send_owed<S: Storage>(&mut self, core: &mut Core<S>) {
         self.owes = false;
-        if self.reads.waits_for_ready {
+        if self.heartbeat_waits {
             self.broadcast_heartbeat(core);
         }
         // Mostly all of them lack the same, so what was read for one serves the next.
@@ -175,10 +189,20 @@ impl Leader {
         }
     }
 
-    /// Sends heartbeats. The position of the read queue goes with them.
-    pub(crate) fn broadcast_heartbeat<S: Storage>(&mut self, core: &mut Core<S>) {
+    /// Sends heartbeats: now, or when the next Ready is taken.
+    pub(crate) fn send_heartbeats<S: Storage>(&mut self, core: &mut Core<S>) {
+        if core.settings.coalesce_appends {
+            self.heartbeat_waits = true;
+            self.owes = true;
+        } else {
+            self.broadcast_heartbeat(core);
+        }
+    }
+
+    /// Sends heartbeats now. The position of the read queue goes with them.
+    fn broadcast_heartbeat<S: Storage>(&mut self, core: &mut Core<S>) {
         let context = self.reads.heartbeat_context();
-        self.reads.waits_for_ready = false;
+        self.heartbeat_waits = false;
         let (own, committed) = (core.id(), core.log.committed());
         for (to, progress) in self.members_mut() {
             if *to == own {

@@ -174,3 +174,40 @@ fn what_this_leader_was_not_told_is_acknowledged() {
 fn acknowledged(term: u64, index: u64) -> String {
     format!("2->1 MsgAppResp Term:{term} Log:0/{index}")
 }
+
+#[test]
+fn heartbeats_between_two_readies_are_sent_and_answered_once() {
+    let check = |coalesces: bool, rounds: usize| {
+        let with = |number| Member::with(number, &[1, 2, 3], |c| c.coalesce_appends = coalesces);
+        let mut leader = with(1);
+        leader.lead_all();
+        leader.tick_times(2);
+        let round = [
+            "1->2 MsgHeartbeat Term:1 Log:0/0 Commit:1",
+            "1->3 MsgHeartbeat Term:1 Log:0/0 Commit:1",
+        ];
+        assert_eq!(texts(&leader.drain()), round.repeat(rounds), "{coalesces}");
+        assert!(leader.drain().is_empty());
+
+        let mut follower = with(2);
+        follower.step(heartbeat(1, 2, 1, 0)).unwrap();
+        follower.step(heartbeat(1, 2, 1, 0)).unwrap();
+        let answers = vec!["2->1 MsgHeartbeatResp Term:1 Log:0/0"; rounds];
+        assert_eq!(texts(&follower.drain()), answers, "{coalesces}");
+        assert!(!follower.has_ready());
+    };
+    check(true, 1);
+    check(false, 2);
+}
+
+#[test]
+fn an_answer_to_a_heartbeat_is_not_given_in_a_later_term() {
+    let mut follower = Member::new(2, &[1, 2, 3]);
+    follower.step(heartbeat(1, 2, 1, 0)).unwrap();
+    follower.step(heartbeat(3, 2, 2, 0)).unwrap();
+    assert_eq!(texts(&follower.drain()), ["2->3 MsgHeartbeatResp Term:2 Log:0/0"]);
+    // Nor to a leader that was forgotten.
+    follower.step(heartbeat(3, 2, 2, 0)).unwrap();
+    follower.forget_leader().unwrap();
+    assert!(follower.drain().is_empty() && !follower.has_ready());
+}

@@ -2,7 +2,7 @@
 
 use raftcore::{Config, Entry, MemoryStorage, Message, Node, Ready};
 
-use crate::support::{at, voters};
+use crate::support::{append, at, heartbeat, texts, voters};
 
 fn alone(id: u64) -> Node<MemoryStorage> {
     let storage = MemoryStorage::with_conf_state(voters(&[id]));
@@ -53,4 +53,31 @@ fn a_ready_that_still_says_something_is_not_borrowed() {
     other.lend(unfinished);
     assert!(other.give_back().is_none());
     assert_eq!(other.ready(), Ok(None));
+}
+
+#[test]
+fn what_waits_when_a_ready_is_lent_or_taken_back_stays_and_leaves_in_order() {
+    let storage = MemoryStorage::with_conf_state(voters(&[1, 2, 3]));
+    let mut node = Node::new(&Config::new(1, 1), storage).unwrap();
+    node.step(heartbeat(2, 1, 1, 0)).unwrap();
+    node.lend(Ready::default());
+    node.step(append(2, 1, 1, (0, 0), &[(1, 1)], 0)).unwrap();
+    let mut buffers = node.give_back().unwrap();
+    node.step(append(2, 1, 1, (1, 1), &[(1, 2)], 0)).unwrap();
+    node.lend(buffers);
+    let mut ready = node.ready().unwrap().unwrap();
+    let mut sent = std::mem::take(&mut ready.messages);
+    sent.append(&mut ready.messages_after_sync);
+    assert_eq!(
+        texts(&sent),
+        [
+            "1->2 MsgHeartbeatResp Term:1 Log:0/0",
+            "1->2 MsgAppResp Term:1 Log:0/1",
+            "1->2 MsgAppResp Term:1 Log:0/2",
+        ]
+    );
+    node.storage_mut().persist(&ready).unwrap();
+    node.advance(ready).unwrap();
+    buffers = node.give_back().unwrap();
+    assert!(!node.has_ready() && buffers.messages.is_empty());
 }
