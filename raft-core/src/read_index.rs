@@ -44,78 +44,31 @@ struct Echo {
     tick: u64,
 }
 
-/// The reads that wait for a leader's confirmation.
+/// The reads that wait for a leader's confirmation, and the leases that spare them the wait.
 #[derive(Debug)]
 pub(crate) struct ReadQueue {
-    /// In the order in which they came; the first has position `confirmed + 1`.
-    waiting: VecDeque<WaitingRead>,
-    /// How many reads were confirmed in this leadership.
-    confirmed: u64,
-    echoes: Vec<Echo>,
+    /// Made when the first read waits or the first echo comes: most leaders of many idle groups
+    /// never have it.
+    queue: Option<Box<Queue>>,
     /// This leadership's ticks, where leases are kept. They start so high that a member that has
     /// echoed nothing, which counts as zero, is out of any lease.
     clock: Option<u64>,
     /// Set when somebody else may win an election in spite of all promises.
     lease_is_over: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// In the order in which they came; the first has position `confirmed + 1`.
+    waiting: VecDeque<WaitingRead>,
+    /// How many reads were confirmed in this leadership.
+    confirmed: u64,
+    echoes: Vec<Echo>,
     /// Reads that came before this leader committed anything in its term.
     postponed: Vec<(NodeId, Bytes)>,
 }
 
-impl ReadQueue {
-    /// The queue of a leadership that begins.
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let start = u64::from(settings.election_timeout).saturating_mul(2);
-        Self {
-            waiting: VecDeque::new(),
-            confirmed: 0,
-            echoes: Vec::new(),
-            clock: settings.keeps_leases().then_some(start),
-            lease_is_over: false,
-            postponed: Vec::new(),
-        }
-    }
-
-    pub(crate) fn tick(&mut self) {
-        self.clock = self.clock.map(|ticks| ticks.saturating_add(1));
-    }
-
-    /// No leases in what is left of this leadership.
-    pub(crate) fn give_up_lease(&mut self) {
-        self.lease_is_over = true;
-    }
-
-    /// How many reads wait.
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len().saturating_add(self.postponed.len())
-    }
-
-    /// What heartbeats carry: the position of the last read, or nothing if none waits; with
-    /// leases always the position and the ticks.
-    pub(crate) fn heartbeat_context(&self) -> Bytes {
-        match self.clock {
-            Some(ticks) => {
-                let mut context = self.end().to_le_bytes().to_vec();
-                context.extend_from_slice(&ticks.to_le_bytes());
-                context.into()
-            }
-            None if self.waiting.is_empty() => Bytes::new(),
-            None => Bytes::copy_from_slice(&self.end().to_le_bytes()),
-        }
-    }
-
-    /// Whether this leader can have sent this context.
-    pub(crate) fn check_context(&self, context: &[u8]) -> Result<(), Refusal> {
-        let may_be_ours = match parse_context(context) {
-            Some((0, None)) => context.is_empty(),
-            Some((position, None)) => self.clock.is_none() && position <= self.end(),
-            Some((position, Some(tick))) => {
-                position <= self.end() && self.clock.is_some_and(|ticks| tick <= ticks)
-            }
-            None => false,
-        };
-        if may_be_ours { Ok(()) } else { Err(Refusal::BadReadPosition) }
-    }
-
+impl Queue {
     /// The position of the last read that ever came.
     fn end(&self) -> u64 {
         self.confirmed.saturating_add(self.waiting.len() as u64)
@@ -133,6 +86,71 @@ impl ReadQueue {
 
     fn echo_of(&self, member: NodeId) -> Option<&Echo> {
         self.echoes.iter().find(|echo| echo.member == member)
+    }
+}
+
+impl ReadQueue {
+    /// The queue of a leadership that begins.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let start = u64::from(settings.election_timeout).saturating_mul(2);
+        let clock = settings.keeps_leases().then_some(start);
+        Self { queue: None, clock, lease_is_over: false }
+    }
+
+    fn queue(&mut self) -> &mut Queue {
+        self.queue.get_or_insert_default()
+    }
+
+    pub(crate) fn tick(&mut self) {
+        self.clock = self.clock.map(|ticks| ticks.saturating_add(1));
+    }
+
+    /// No leases in what is left of this leadership.
+    pub(crate) fn give_up_lease(&mut self) {
+        self.lease_is_over = true;
+    }
+
+    /// How many reads wait.
+    pub(crate) fn len(&self) -> usize {
+        let count = |queue: &Queue| queue.waiting.len().saturating_add(queue.postponed.len());
+        self.queue.as_deref().map_or(0, count)
+    }
+
+    /// What heartbeats carry: the position of the last read, or nothing if none waits; with
+    /// leases always the position and the ticks.
+    pub(crate) fn heartbeat_context(&self) -> Bytes {
+        match self.clock {
+            Some(ticks) => {
+                let mut context = self.end().to_le_bytes().to_vec();
+                context.extend_from_slice(&ticks.to_le_bytes());
+                context.into()
+            }
+            None if self.queue.as_ref().is_none_or(|queue| queue.waiting.is_empty()) => {
+                Bytes::new()
+            }
+            None => Bytes::copy_from_slice(&self.end().to_le_bytes()),
+        }
+    }
+
+    /// Whether this leader can have sent this context.
+    pub(crate) fn check_context(&self, context: &[u8]) -> Result<(), Refusal> {
+        let may_be_ours = match parse_context(context) {
+            Some((0, None)) => context.is_empty(),
+            Some((position, None)) => self.clock.is_none() && position <= self.end(),
+            Some((position, Some(tick))) => {
+                position <= self.end() && self.clock.is_some_and(|ticks| tick <= ticks)
+            }
+            None => false,
+        };
+        if may_be_ours { Ok(()) } else { Err(Refusal::BadReadPosition) }
+    }
+
+    fn end(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.end())
+    }
+
+    fn echo_of(&self, member: NodeId) -> Option<&Echo> {
+        self.queue.as_ref()?.echo_of(member)
     }
 }
 
@@ -212,7 +230,7 @@ impl Leader {
         if core.has_committed_in_term() {
             self.serve_read(core, from, context);
         } else {
-            self.reads.postponed.push((from, context));
+            self.reads.queue().postponed.push((from, context));
         }
         Ok(())
     }
@@ -230,9 +248,10 @@ impl Leader {
             core.answer_read(from, index, context);
             return;
         }
-        self.reads.waiting.push_back(WaitingRead { from, context, index });
-        let end = self.reads.end();
-        self.reads.note_echo(core.id(), end, 0);
+        let queue = self.reads.queue();
+        queue.waiting.push_back(WaitingRead { from, context, index });
+        let end = queue.end();
+        queue.note_echo(core.id(), end, 0);
         self.send_heartbeats(core);
     }
 
@@ -265,31 +284,30 @@ impl Leader {
             return;
         }
         if let Some((position, tick)) = parse_context(context) {
-            self.reads.note_echo(from, position, tick.unwrap_or_default());
+            self.reads.queue().note_echo(from, position, tick.unwrap_or_default());
             self.confirm_reads(core);
         }
     }
 
     /// Answers the reads whose position a quorum has echoed.
     pub(crate) fn confirm_reads<S: Storage>(&mut self, core: &mut Core<S>) {
-        let reads = &mut self.reads;
+        let Some(queue) = self.reads.queue.as_deref_mut() else { return };
         let echoed = core
             .membership
-            .committed_index(|id| reads.echo_of(id).map(|echo| Index(echo.position)))
+            .committed_index(|id| queue.echo_of(id).map(|echo| Index(echo.position)))
             .0;
-        while reads.confirmed < echoed {
-            let Some(read) = reads.waiting.pop_front() else { return };
-            reads.confirmed = reads.confirmed.saturating_add(1);
+        while queue.confirmed < echoed {
+            let Some(read) = queue.waiting.pop_front() else { return };
+            queue.confirmed = queue.confirmed.saturating_add(1);
             core.answer_read(read.from, read.index, read.context);
         }
     }
 
     /// The leader has committed in its term: what was postponed can be served.
     pub(crate) fn release_postponed_reads<S: Storage>(&mut self, core: &mut Core<S>) {
-        if !self.reads.postponed.is_empty() {
-            for (from, context) in std::mem::take(&mut self.reads.postponed) {
-                self.serve_read(core, from, context);
-            }
+        let Some(queue) = &mut self.reads.queue else { return };
+        for (from, context) in std::mem::take(&mut queue.postponed) {
+            self.serve_read(core, from, context);
         }
     }
 }

@@ -150,17 +150,20 @@ impl<S: Storage> Log<S> {
         self.terms.last_at_most(index, term)
     }
 
-    /// This node is to append entries of its own.
-    pub(crate) fn expect_own(&mut self) {
-        self.unstable.expect_own();
-    }
-
     /// Appends an entry of this leader's own, and returns where it stands.
     #[inline]
     pub(crate) fn append_own(&mut self, term: Term, kind: EntryKind, data: bytes::Bytes) -> Index {
         let index = self.last_index().next();
         self.terms.push(Position { term, index });
         self.unstable.push(Entry { term, index, kind, data });
+        index
+    }
+
+    /// Appends the empty entry with which this node begins to lead. Nothing is proposed right after
+    /// it, so it need not wait for others to share a block with.
+    pub(crate) fn append_first(&mut self, term: Term) -> Index {
+        let index = self.last_index().next();
+        self.extend(Entry { term, index, ..Entry::default() }.into());
         index
     }
 

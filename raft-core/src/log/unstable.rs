@@ -54,11 +54,6 @@ impl Unstable {
         self.kept.end().plus(self.open.len() as u64)
     }
 
-    /// A leader begins with an entry of its own, and in an idle group never adds another.
-    pub(super) fn expect_own(&mut self) {
-        self.open.reserve_exact(1);
-    }
-
     /// Adds an entry of this node's own.
     #[inline]
     pub(super) fn push(&mut self, entry: Entry) {

@@ -15,14 +15,17 @@ struct Sent {
     payload_bytes: u64,
 }
 
-/// The appends in flight to one member, oldest first.
+/// The appends in flight to one member.
 ///
-/// An empty window that was never used holds no memory: a leader of many idle groups has a window
-/// for every member of each. What it grew to is kept until the member leaves the replicating
-/// state, so that a steady flow allocates nothing.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Inflights {
-    /// Invariant: the last indexes rise.
+/// A window that was never used holds no memory: a leader of many idle groups has a window for
+/// every member of each. What it grew to is kept until the member leaves the replicating state, so
+/// that a steady flow allocates nothing.
+#[derive(Clone, Default, Debug)]
+pub struct Inflights(Option<Box<Window>>);
+
+#[derive(Clone, Default, Debug)]
+struct Window {
+    /// Oldest first. Invariant: the last indexes rise.
     sent: VecDeque<Sent>,
     /// Invariant: the sum over `sent`.
     payload_bytes: u64,
@@ -32,27 +35,30 @@ impl Inflights {
     /// How many appends are in flight.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sent.len()
+        self.0.as_ref().map_or(0, |window| window.sent.len())
     }
 
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sent.is_empty()
+        self.len() == 0
     }
 
     /// The payloads in flight, in bytes.
     #[must_use]
     pub fn payload_bytes(&self) -> u64 {
-        self.payload_bytes
+        self.0.as_ref().map_or(0, |window| window.payload_bytes)
     }
 
     /// Whether no further append may be sent. The limit on bytes is soft: the append that reaches
     /// or exceeds it is the last one.
     #[must_use]
     pub fn is_full(&self, limits: &Limits) -> bool {
-        self.len() >= limits.max_inflight_messages
-            || self.payload_bytes >= limits.max_inflight_bytes
+        // An empty window is full of nothing: both limits are above zero.
+        self.0.as_ref().is_some_and(|window| {
+            window.sent.len() >= limits.max_inflight_messages
+                || window.payload_bytes >= limits.max_inflight_bytes
+        })
     }
 
     /// Notes an append whose last entry is `last`.
@@ -61,28 +67,47 @@ impl Inflights {
     /// all the same, and forgetting it would make the window lie: it is counted beyond the limit.
     pub(super) fn add(&mut self, last: Index, payload_bytes: u64, limits: &Limits) {
         debug_assert!(!self.is_full(limits), "an append was sent into a full window");
-        debug_assert!(self.sent.back().is_none_or(|newest| newest.last < last));
-        self.sent.push_back(Sent { last, payload_bytes });
-        self.payload_bytes = self.payload_bytes.saturating_add(payload_bytes);
-        self.debug_check();
+        let window = self.0.get_or_insert_default();
+        debug_assert!(window.sent.back().is_none_or(|newest| newest.last < last));
+        window.sent.push_back(Sent { last, payload_bytes });
+        window.payload_bytes = window.payload_bytes.saturating_add(payload_bytes);
+        window.debug_check();
+    }
+
+    fn sent(&self) -> impl Iterator<Item = &Sent> {
+        self.0.iter().flat_map(|window| &window.sent)
     }
 
     /// Takes out every append that ends at or before this index: the member has it. One that
     /// reaches further stays whole.
     pub(super) fn free_up_to(&mut self, index: Index) {
-        while let Some(oldest) = self.sent.front().filter(|oldest| oldest.last <= index) {
-            self.payload_bytes = self.payload_bytes.saturating_sub(oldest.payload_bytes);
-            self.sent.pop_front();
+        let Some(window) = &mut self.0 else { return };
+        while let Some(oldest) = window.sent.front().filter(|oldest| oldest.last <= index) {
+            window.payload_bytes = window.payload_bytes.saturating_sub(oldest.payload_bytes);
+            window.sent.pop_front();
         }
-        self.debug_check();
+        window.debug_check();
     }
 
     /// Takes out everything and keeps the memory.
     pub(super) fn reset(&mut self) {
-        self.sent.clear();
-        self.payload_bytes = 0;
+        if let Some(window) = &mut self.0 {
+            window.sent.clear();
+            window.payload_bytes = 0;
+        }
     }
+}
 
+/// Two windows in which the same is in flight are the same, used before or not.
+impl PartialEq for Inflights {
+    fn eq(&self, other: &Self) -> bool {
+        self.sent().eq(other.sent())
+    }
+}
+
+impl Eq for Inflights {}
+
+impl Window {
     /// Cheap enough for every call: the sum itself is compared in the tests.
     fn debug_check(&self) {
         debug_assert!(!self.sent.is_empty() || self.payload_bytes == 0);
@@ -101,6 +126,10 @@ mod tests {
             window.add(Index(*last), *bytes, &LIMITS);
         }
         window
+    }
+
+    fn capacity(window: &Inflights) -> usize {
+        window.0.as_ref().unwrap().sent.capacity()
     }
 
     #[test]
@@ -137,26 +166,27 @@ mod tests {
     #[test]
     fn the_ring_turns_without_growing() {
         let mut window = window(&[(1, 1), (2, 1), (3, 1)]);
-        let memory = window.sent.capacity();
+        let memory = capacity(&window);
         for last in 4..1000 {
             window.add(Index(last), last, &Limits { max_inflight_bytes: u64::MAX, ..LIMITS });
             window.free_up_to(Index(last - 3));
             assert_eq!(window.len(), 3);
-            let sum: u64 = window.sent.iter().map(|sent| sent.payload_bytes).sum();
+            let sent = &window.0.as_ref().unwrap().sent;
+            let sum: u64 = sent.iter().map(|sent| sent.payload_bytes).sum();
             assert_eq!(window.payload_bytes(), sum);
         }
-        assert_eq!(window.sent.capacity(), memory);
+        assert_eq!(capacity(&window), memory);
     }
 
     #[test]
     fn only_use_takes_memory_and_a_reset_keeps_it() {
         let mut window = Inflights::default();
-        assert_eq!(window.sent.capacity(), 0);
+        assert!(window.0.is_none());
         window.add(Index(1), 5, &LIMITS);
-        let memory = window.sent.capacity();
+        let memory = capacity(&window);
         window.reset();
         assert!(window.is_empty() && window.payload_bytes() == 0);
-        assert_eq!(window.sent.capacity(), memory);
+        assert_eq!(capacity(&window), memory);
     }
 
     #[test]

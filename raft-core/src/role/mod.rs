@@ -10,7 +10,6 @@ pub(crate) use candidate::Candidate;
 pub(crate) use leader::Leader;
 
 use crate::core::Core;
-use crate::entry::EntryKind;
 use crate::event::Event;
 use crate::ids::{NodeId, Term};
 use crate::log::Storage;
@@ -91,9 +90,8 @@ impl<S: Storage> Raft<S> {
         core.metrics.leaderships = core.metrics.leaderships.saturating_add(1);
         core.emit(|| Event::BecameLeader { term });
         let leader = Leader::new(core);
-        core.log.expect_own();
         self.role = Role::Leader(Box::new(leader));
-        let index = core.log.append_own(term, EntryKind::Normal, bytes::Bytes::new());
+        let index = core.log.append_first(term);
         core.acknowledge_own(index);
     }
 }
