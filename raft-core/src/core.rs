@@ -95,7 +95,7 @@ impl<S: Storage> Core<S> {
             self.vote = None;
         }
         self.leader = None;
-        self.outbox.owes_heartbeat_response = false;
+        self.outbox.take_owed_response();
         self.acknowledged = Index::ZERO;
         self.election_elapsed = 0;
         self.draw_election_timeout();

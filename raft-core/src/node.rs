@@ -22,7 +22,7 @@ use crate::ready::{Applied, Ready, ReadyContents};
 use crate::reconfiguration::AppliedConfChange;
 use crate::role::{Raft, Role};
 use crate::snapshot::SnapshotStatus;
-use crate::state::{HardState, Peer, Snapshot, SoftState};
+use crate::state::{HardState, Peer, RoleKind, Snapshot, SoftState};
 use crate::status::{BasicStatus, Status};
 use crate::wire;
 use storage_work::Awaited;
@@ -51,9 +51,13 @@ pub struct Node<S: Storage> {
     fault: Option<Box<Fault>>,
     /// Whether something waits for a Ready, if that was asked since anything happened.
     waits: Cell<Option<bool>>,
-    /// What the last Ready said, so that the next one says only what changed.
+    /// Whether a Ready was handed out and not advanced yet: the last one.
+    is_out: bool,
+    /// What the last Ready said, so that the next one says only what changed. The parts of a
+    /// [`SoftState`], whose padding would lie idle.
+    last_role: RoleKind,
+    last_leader: Option<NodeId>,
     last_hard_state: HardState,
-    last_soft_state: SoftState,
     ready_count: u64,
     outstanding: Outstanding,
     /// Only with asynchronous storage writes.
@@ -62,18 +66,15 @@ pub struct Node<S: Storage> {
     spare: Option<Ready>,
 }
 
-/// The Ready that was handed out and not advanced yet, and what becomes true when it is advanced.
+/// What becomes true when the Ready that is out is advanced, besides what the node said to itself,
+/// which waits in the outbox.
 #[derive(Debug, Default)]
 struct Outstanding {
-    /// Its number; zero when there is none.
-    number: u64,
-    /// What the node then says to itself.
-    own: Vec<Message>,
     /// The term in which it was made.
     term: Term,
-    /// What must be in the storage by then: the log's last entry, if not all of the log was
+    /// What must be in the storage by then: the log's last entry, index zero if all of the log was
     /// durable, and the snapshot.
-    written: Option<Position>,
+    written: Position,
     snapshot: Option<Arc<Snapshot>>,
     applied: Applied,
     /// The Ready itself, when an `advance` failed and it is to be handed out again.
@@ -103,7 +104,9 @@ impl<S: Storage> Node<S> {
         let raft = Raft { core, role: Role::Follower };
         let mut node = Self {
             last_hard_state: raft.core.hard_state(),
-            last_soft_state: raft.soft_state(),
+            is_out: false,
+            last_role: RoleKind::Follower,
+            last_leader: None,
             raft,
             fault: None,
             waits: Cell::new(None),
@@ -354,7 +357,7 @@ impl<S: Storage> Node<S> {
         if self.fault.is_some() {
             return false;
         }
-        if self.outstanding.number != 0 {
+        if self.is_out {
             return self.outstanding.returned.is_some();
         }
         self.something_waits()
@@ -377,7 +380,7 @@ impl<S: Storage> Node<S> {
             || core.log.has_next_unstable()
             || core.log.has_next_committed(!self.is_async())
             || !core.hard_state().is(&self.last_hard_state)
-            || !self.raft.soft_state().is(&self.last_soft_state)
+            || !self.raft.soft_state().is(&self.last_soft_state())
             || core.log.has_next_snapshot()
             || !core.read_states.is_empty()
     }
@@ -389,7 +392,7 @@ impl<S: Storage> Node<S> {
     /// committed entries could not be read.
     pub fn ready(&mut self) -> Result<Option<Ready>, Error> {
         self.enter()?;
-        if self.outstanding.number != 0 {
+        if self.is_out {
             let returned = self.outstanding.returned.take();
             return returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into());
         }
@@ -399,7 +402,7 @@ impl<S: Storage> Node<S> {
             leader.send_owed(core);
             self.waits.set(None);
         }
-        if self.raft.core.outbox.owes_heartbeat_response {
+        if self.raft.core.outbox.take_owed_response() {
             self.raft.core.send_owed_response();
             self.waits.set(None);
         }
@@ -425,14 +428,14 @@ impl<S: Storage> Node<S> {
         if self.is_async() {
             return Err(Misuse::AsyncStorageWrites.into());
         }
-        if ready.number != self.outstanding.number || self.outstanding.number == 0 {
+        if !self.is_out || ready.number != self.ready_count {
             return Err(Misuse::StaleReady.into());
         }
         if let Err(error) = self.check_persisted() {
             self.outstanding.returned = Some(ready);
             return Err(error);
         }
-        self.outstanding.number = 0;
+        self.is_out = false;
         if let Err(error) = self.take_effect() {
             return Err(self.fail_halfway(error));
         }
@@ -496,13 +499,13 @@ impl<S: Storage> Node<S> {
 
     /// What the outstanding Ready asked for is done: this node's messages to itself come first.
     fn take_effect(&mut self) -> Result<(), Error> {
-        let Outstanding { own, term, written, snapshot, applied, .. } = &mut self.outstanding;
-        if !own.is_empty() {
-            // Its room is not kept: mostly these are votes, which are rare.
-            std::mem::take(own).into_iter().try_for_each(|message| self.raft.step_own(message))?;
+        let Outstanding { term, written, snapshot, applied, .. } = &mut self.outstanding;
+        if self.raft.core.outbox.has_own_out() {
+            let own = self.raft.core.outbox.take_own_out();
+            own.into_iter().try_for_each(|message| self.raft.step_own(message))?;
         }
-        if let Some(last) = *written {
-            self.raft.on_written(*term, last);
+        if written.index != Index::ZERO {
+            self.raft.on_written(*term, *written);
         }
         if let Some(snapshot) = snapshot.take() {
             self.raft.on_snapshot_written(snapshot.index());
@@ -632,6 +635,10 @@ impl<S: Storage> Node<S> {
         result
     }
 
+    const fn last_soft_state(&self) -> SoftState {
+        SoftState { leader: self.last_leader, role: self.last_role }
+    }
+
     /// Packs everything that waits into a Ready.
     fn make_ready(&mut self, committed: Entries) -> Ready {
         let is_async = self.is_async();
@@ -662,9 +669,9 @@ impl<S: Storage> Node<S> {
         }
         contents.must_sync = contents.must_sync_log || contents.snapshot.is_some();
         let soft_state = self.raft.soft_state();
-        if !soft_state.is(&self.last_soft_state) {
+        if !soft_state.is(&self.last_soft_state()) {
             contents.soft_state = Some(soft_state);
-            self.last_soft_state = soft_state;
+            SoftState { leader: self.last_leader, role: self.last_role } = soft_state;
         }
         if is_async {
             self.attach_storage_work(contents, written);
@@ -678,10 +685,10 @@ impl<S: Storage> Node<S> {
     fn await_advance(&mut self, ready: &ReadyContents, written: Option<Position>, bytes: u64) {
         let core = &mut self.raft.core;
         let outstanding = &mut self.outstanding;
-        outstanding.number = ready.number;
-        swap_if_any(&mut outstanding.own, &mut core.outbox.own);
+        self.is_out = true;
+        core.outbox.hand_out_own();
         outstanding.term = core.term;
-        outstanding.written = written;
+        outstanding.written = written.unwrap_or_default();
         if let Some(snapshot) = &ready.snapshot {
             outstanding.snapshot = Some(Arc::clone(snapshot));
         }
@@ -704,7 +711,10 @@ impl<S: Storage> Node<S> {
                 return Err(Misuse::SnapshotNotPersisted { expected, first }.into());
             }
         }
-        let Some(expected) = self.outstanding.written else { return Ok(()) };
+        let expected = self.outstanding.written;
+        if expected.index == Index::ZERO {
+            return Ok(());
+        }
         match storage.term(expected.index) {
             Ok(term) if term == expected.term => Ok(()),
             answer => self.check_missing(expected, answer),

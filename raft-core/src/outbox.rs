@@ -21,6 +21,9 @@ pub(crate) enum Departure {
 
 const NOW: u8 = Departure::Now as u8;
 const AFTER_SYNC: u8 = Departure::AfterSync as u8;
+/// In the same set: the leader of this term is to be told that its heartbeat came, when the next
+/// Ready is taken.
+const OWES_HEARTBEAT_RESPONSE: u8 = 8;
 
 impl Departure {
     #[inline(always)]
@@ -44,15 +47,14 @@ impl Departure {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     messages: Vec<Message>,
-    /// The departures of all of them: mostly they have the same.
+    /// The departures of all of them: mostly they have the same. Empty when nothing waits.
     departures: u8,
-    /// Whether the leader of this term is to be told that its heartbeat came, when the next Ready
-    /// is taken.
-    pub(crate) owes_heartbeat_response: bool,
+    /// So many of `own` belong to the Ready that is out.
+    own_out: u32,
     /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
     /// that its own entries are durable, unless that goes without saying. Where storage threads
     /// persist it stands among the messages.
-    pub(crate) own: Vec<Message>,
+    own: Vec<Message>,
 }
 
 impl Outbox {
@@ -62,7 +64,37 @@ impl Outbox {
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        (self.messages.len() | self.own.len()) == 0 && !self.owes_heartbeat_response
+        self.departures == 0 && self.own.is_empty()
+    }
+
+    pub(crate) const fn owe_heartbeat_response(&mut self) {
+        self.departures |= OWES_HEARTBEAT_RESPONSE;
+    }
+
+    /// Whether it is owed: no longer, from now on.
+    #[inline(always)]
+    pub(crate) const fn take_owed_response(&mut self) -> bool {
+        let owes = self.departures & OWES_HEARTBEAT_RESPONSE != 0;
+        self.departures &= !OWES_HEARTBEAT_RESPONSE;
+        owes
+    }
+
+    /// What was said to itself belongs to the Ready that is made.
+    #[inline]
+    pub(crate) const fn hand_out_own(&mut self) {
+        self.own_out = self.own.len() as u32;
+    }
+
+    /// Whether that was anything.
+    #[inline]
+    pub(crate) const fn has_own_out(&self) -> bool {
+        self.own_out != 0
+    }
+
+    /// Takes that. Its room is not kept: mostly these are votes, which are rare.
+    pub(crate) fn take_own_out(&mut self) -> Vec<Message> {
+        let later = self.own.split_off(std::mem::take(&mut self.own_out) as usize);
+        std::mem::replace(&mut self.own, later)
     }
 
     /// Uses the buffer of a Ready that is lent, if it has none.
@@ -123,6 +155,9 @@ impl Outbox {
     /// Takes back orders to campaign that were not sent yet.
     pub(crate) fn forget_transfer_orders(&mut self) {
         self.messages.retain(|message| !matches!(message.body, Body::TimeoutNow));
+        if self.messages.is_empty() {
+            self.departures &= OWES_HEARTBEAT_RESPONSE;
+        }
     }
 
     /// Moves what leaves into these buffers, which are empty.

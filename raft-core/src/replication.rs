@@ -103,7 +103,7 @@ impl<S: Storage> Core<S> {
         }
         self.commit_to(commit);
         if self.settings.coalesce_appends && heartbeat.context.is_empty() {
-            self.outbox.owes_heartbeat_response = true;
+            self.outbox.owe_heartbeat_response();
         } else {
             self.send(from, Body::HeartbeatResponse { context: heartbeat.context });
         }
@@ -112,7 +112,6 @@ impl<S: Storage> Core<S> {
 
     /// Builds the answer that the leader is owed, unless it was forgotten meanwhile.
     pub(crate) fn send_owed_response(&mut self) {
-        self.outbox.owes_heartbeat_response = false;
         if let Some(leader) = self.leader {
             self.send(leader, Body::HeartbeatResponse { context: Bytes::new() });
         }
