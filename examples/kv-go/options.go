@@ -77,7 +77,7 @@ func setNumber(f *flag.FlagSet, name string, to *uint64, value, least, most uint
 	f.Func(name, "", func(text string) error {
 		number, err := strconv.ParseUint(text, 10, 64)
 		if err != nil || number < least || number > most {
-			return fmt.Errorf("--%s must be a number from %d to %d", name, least, most)
+			return fmt.Errorf("it must be a number from %d to %d", least, most)
 		}
 		*to = number
 		return nil
@@ -92,8 +92,8 @@ func (o *options) setCluster(text string) error {
 		id, err := strconv.ParseUint(number, 10, 63)
 		isTaken := slices.Contains(slices.Collect(maps.Values(o.cluster)), address)
 		if err != nil || id == 0 || !isURL(address) || o.cluster[id] != "" || isTaken {
-			return fmt.Errorf("--cluster: '%s' is not ID=http://host:port with an id and a URL of"+
-				" its own", item)
+			return fmt.Errorf("'%s' is not ID=http://host:port with an id and a URL of its own",
+				item)
 		}
 		o.cluster[id] = address
 	}
