@@ -335,17 +335,18 @@ impl Leader {
     pub(crate) fn on_heartbeat_response<S: Storage>(
         &mut self,
         core: &mut Core<S>,
-        from: NodeId,
+        place: usize,
         context: &[u8],
     ) {
-        let Some(progress) = self.progress_mut(from) else { return };
+        let Some((from, progress)) = self.members.get_mut(place) else { return };
+        let from = *from;
         progress.mark_active();
         // One probe for each heartbeat, and out of a full window an empty append: what filled it
         // may be lost.
         progress.unpause();
         let is_behind = progress.match_index() < core.log.last_index();
         if is_behind || matches!(progress.state(), State::Probe) {
-            self.send_append(core, from);
+            self.send_append_at(core, place);
         }
         self.on_read_acknowledged(core, from, context);
     }

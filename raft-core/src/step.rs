@@ -56,11 +56,9 @@ impl<S: Storage> Raft<S> {
                 core.on_heartbeat(from, heartbeat)
             }
             (Role::Leader(leader), Body::HeartbeatResponse { context }) if is_of_now => {
-                if !core.membership.contains(from) {
-                    return Err(Refusal::NotAMember(from).into());
-                }
+                let place = leader.place_of(from).ok_or(Refusal::NotAMember(from))?;
                 leader.reads.check_context(&context)?;
-                leader.on_heartbeat_response(core, from, &context);
+                leader.on_heartbeat_response(core, place, &context);
                 Ok(())
             }
             (_, body) => self.step_any(Message { to, from, term, body }),
@@ -271,7 +269,9 @@ fn on_leader<S: Storage>(
             }
         }
         Body::HeartbeatResponse { context } => {
-            leader.on_heartbeat_response(core, from, &context);
+            if let Some(place) = leader.place_of(from) {
+                leader.on_heartbeat_response(core, place, &context);
+            }
         }
         Body::TransferLeader => leader.on_transfer(core, from),
         _ => {}
