@@ -132,6 +132,15 @@ impl Config {
         }
     }
 
+    /// The greatest size of what is handed out to be applied.
+    pub(crate) fn max_applying_bytes(&self) -> u64 {
+        match self.max_committed_bytes_per_ready {
+            // A limit of zero would never let anything be applied: one byte lets one entry pass.
+            0 => self.max_message_bytes.max(1),
+            bytes => bytes,
+        }
+    }
+
     /// Checks everything that can be checked without the storage.
     pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
         let id = NodeId::new(self.id).ok_or(ConfigError::BadId(self.id))?;
@@ -160,18 +169,12 @@ impl Config {
         if self.read_only != ReadOnly::Safe && !self.check_quorum {
             return Err(ConfigError::LeaseWithoutCheckQuorum);
         }
-        let max_applying_bytes = match self.max_committed_bytes_per_ready {
-            // A limit of zero would never let anything be applied: one byte lets one entry pass.
-            0 => self.max_message_bytes.max(1),
-            bytes => bytes,
-        };
         Ok(Settings {
             id,
             election_timeout: self.election_timeout_ticks,
             heartbeat_interval: self.heartbeat_interval_ticks,
             async_storage_writes: self.async_storage_writes,
             max_message_bytes: self.max_message_bytes,
-            max_applying_bytes,
             max_uncommitted_bytes: or_unlimited(self.max_uncommitted_bytes),
             inflight: Limits {
                 max_inflight_messages: self.max_inflight_messages,
@@ -180,7 +183,8 @@ impl Config {
             check_quorum: self.check_quorum,
             pre_vote: self.pre_vote,
             read_only: self.read_only,
-            max_pending_reads: self.max_pending_reads,
+            // So many reads would not fit into any memory.
+            max_pending_reads: u32::try_from(self.max_pending_reads).unwrap_or(u32::MAX),
             forward_proposals: self.forward_proposals,
             validate_conf_changes: self.validate_conf_changes,
             step_down_on_removal: self.step_down_on_removal,
@@ -203,13 +207,12 @@ pub(crate) struct Settings {
     pub(crate) heartbeat_interval: u32,
     pub(crate) async_storage_writes: bool,
     pub(crate) max_message_bytes: u64,
-    pub(crate) max_applying_bytes: u64,
     pub(crate) max_uncommitted_bytes: u64,
     pub(crate) inflight: Limits,
     pub(crate) check_quorum: bool,
     pub(crate) pre_vote: bool,
     pub(crate) read_only: ReadOnly,
-    pub(crate) max_pending_reads: usize,
+    pub(crate) max_pending_reads: u32,
     pub(crate) forward_proposals: bool,
     pub(crate) validate_conf_changes: bool,
     pub(crate) step_down_on_removal: bool,
@@ -271,6 +274,6 @@ mod tests {
         let mut config = Config::new(1, 0);
         config.max_message_bytes = 0;
         config.max_committed_bytes_per_ready = 0;
-        assert_eq!(config.settings().map(|s| s.max_applying_bytes), Ok(1));
+        assert_eq!(config.max_applying_bytes(), 1);
     }
 }

@@ -38,7 +38,9 @@ pub(crate) struct Core<S> {
     pub(crate) randomized_timeout: u32,
     random: Random,
     pub(crate) outbox: Outbox,
-    pub(crate) read_states: Vec<ReadState>,
+    /// Made for the first read.
+    #[expect(clippy::box_collection, reason = "one word in the many nodes that nobody reads")]
+    pub(crate) read_states: Option<Box<Vec<ReadState>>>,
     pub(crate) metrics: Metrics,
     pub(crate) observer: Option<Observer>,
 }
@@ -59,7 +61,7 @@ impl<S: Storage> Core<S> {
             randomized_timeout: 0,
             random: Random(seed),
             outbox: Outbox::default(),
-            read_states: Vec::new(),
+            read_states: None,
             metrics: Metrics::default(),
             observer: None,
         };

@@ -93,7 +93,7 @@ impl<S: Storage> Node<S> {
         let (hard_state, conf_state) = storage.initial_state()?;
         let membership = Membership::from_conf_state(&conf_state)
             .map_err(|error| Error::from(ConfigError::StoredMembership(error)))?;
-        let log = Log::open(storage, &hard_state, config.applied, settings.max_applying_bytes)?;
+        let log = Log::open(storage, &hard_state, config.applied, config.max_applying_bytes())?;
         let mut core = Core::new(settings, config.seed, log, membership);
         core.term = hard_state.term;
         core.vote = hard_state.vote;
@@ -382,7 +382,7 @@ impl<S: Storage> Node<S> {
             || !core.hard_state().is(&self.last_hard_state)
             || !self.raft.soft_state().is(&self.last_soft_state())
             || core.log.has_next_snapshot()
-            || !core.read_states.is_empty()
+            || core.read_states.as_ref().is_some_and(|states| !states.is_empty())
     }
 
     /// What to do now, if there is something.
@@ -511,7 +511,8 @@ impl<S: Storage> Node<S> {
             self.raft.on_snapshot_written(snapshot.index());
         }
         if applied.last != Index::ZERO {
-            self.raft.on_applied(*applied);
+            // There is one Ready at a time: that is all that was handed out.
+            self.raft.on_applied(*applied, u64::MAX);
         }
         Ok(())
     }
@@ -644,7 +645,7 @@ impl<S: Storage> Node<S> {
         let is_async = self.is_async();
         let core = &mut self.raft.core;
         let written = core.log.has_unstable().then(|| core.log.last());
-        let bytes = core.log.accept_applying(&committed, !is_async);
+        core.log.accept_applying(&committed, !is_async);
         // It is empty: only what there is needs to be put in.
         let mut ready = self.spare.take().unwrap_or_else(Ready::fresh);
         let contents = &mut *ready;
@@ -660,7 +661,9 @@ impl<S: Storage> Node<S> {
         let Core { outbox, settings, .. } = core;
         let ReadyContents { messages, messages_after_sync, .. } = contents;
         outbox.take_into(messages, messages_after_sync, settings);
-        swap_if_any(&mut contents.read_states, &mut core.read_states);
+        if let Some(waiting) = &mut core.read_states {
+            swap_if_any(&mut contents.read_states, waiting);
+        }
         let (hard_state, last) = (core.hard_state(), self.last_hard_state);
         if !hard_state.is(&last) {
             contents.must_sync_log |= hard_state.term != last.term || hard_state.vote != last.vote;
@@ -676,13 +679,13 @@ impl<S: Storage> Node<S> {
         if is_async {
             self.attach_storage_work(contents, written);
         } else {
-            self.await_advance(contents, written, bytes);
+            self.await_advance(contents, written);
         }
         ready
     }
 
     /// Keeps what becomes true when the Ready is advanced.
-    fn await_advance(&mut self, ready: &ReadyContents, written: Option<Position>, bytes: u64) {
+    fn await_advance(&mut self, ready: &ReadyContents, written: Option<Position>) {
         let core = &mut self.raft.core;
         let outstanding = &mut self.outstanding;
         self.is_out = true;
@@ -698,7 +701,7 @@ impl<S: Storage> Node<S> {
             // Who does not lead counts nothing.
             let leads = matches!(self.raft.role, Role::Leader(_));
             let payload_bytes = if leads { ready.committed.payload_bytes() } else { 0 };
-            Applied { last: core.log.applying(), bytes, payload_bytes }
+            Applied { last: core.log.applying(), payload_bytes }
         };
     }
 

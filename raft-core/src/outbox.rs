@@ -54,7 +54,8 @@ pub(crate) struct Outbox {
     /// What the node says to itself, where `advance` persists: its vote for itself, and as a leader
     /// that its own entries are durable, unless that goes without saying. Where storage threads
     /// persist it stands among the messages.
-    own: Vec<Message>,
+    #[expect(clippy::box_collection, reason = "one word where there are none: mostly")]
+    own: Option<Box<Vec<Message>>>,
 }
 
 impl Outbox {
@@ -64,7 +65,7 @@ impl Outbox {
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.departures == 0 && self.own.is_empty()
+        self.departures == 0 && self.own.is_none()
     }
 
     pub(crate) const fn owe_heartbeat_response(&mut self) {
@@ -81,8 +82,8 @@ impl Outbox {
 
     /// What was said to itself belongs to the Ready that is made.
     #[inline]
-    pub(crate) const fn hand_out_own(&mut self) {
-        self.own_out = self.own.len() as u32;
+    pub(crate) fn hand_out_own(&mut self) {
+        self.own_out = self.own.as_ref().map_or(0, |own| own.len() as u32);
     }
 
     /// Whether that was anything.
@@ -93,8 +94,12 @@ impl Outbox {
 
     /// Takes that. Its room is not kept: mostly these are votes, which are rare.
     pub(crate) fn take_own_out(&mut self) -> Vec<Message> {
-        let later = self.own.split_off(std::mem::take(&mut self.own_out) as usize);
-        std::mem::replace(&mut self.own, later)
+        let Some(mut own) = self.own.take() else { return Vec::new() };
+        let later = own.split_off(std::mem::take(&mut self.own_out) as usize);
+        if !later.is_empty() {
+            self.own = Some(Box::new(later));
+        }
+        *own
     }
 
     /// Uses the buffer of a Ready that is lent, if it has none.
@@ -146,10 +151,7 @@ impl Outbox {
             self.push(message, settings);
             return;
         }
-        if self.own.capacity() == 0 {
-            self.own.reserve_exact(1);
-        }
-        self.own.push(message);
+        self.own.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push(message);
     }
 
     /// Takes back orders to campaign that were not sent yet.

@@ -191,7 +191,7 @@ impl<S: Storage> Core<S> {
 
     /// The leader answered a read of this node.
     pub(crate) fn on_read_response(&mut self, index: Index, context: Bytes) {
-        self.read_states.push(ReadState { index, context });
+        self.read_states.get_or_insert_default().push(ReadState { index, context });
     }
 
     /// Gives the answer to whoever asked.
@@ -219,7 +219,7 @@ impl Leader {
         from: NodeId,
         context: Bytes,
     ) -> Result<(), Error> {
-        let limit = core.settings.max_pending_reads;
+        let limit = core.settings.max_pending_reads as usize;
         if self.reads.len() >= limit {
             return Err(if from == core.id() {
                 DropReason::TooManyReads { limit }.into()

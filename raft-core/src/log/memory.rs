@@ -32,15 +32,21 @@ use crate::state::{ConfState, HardState, Snapshot};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
     hard_state: HardState,
-    /// The membership to restart with, where it is newer than the snapshot's.
-    conf_state: Option<Box<ConfState>>,
     /// The membership of the snapshot or, as long as there is none, of the beginning.
     snapshot_members: PackedConfState,
-    snapshot: Option<Box<StoredSnapshot>>,
+    rare: Option<Box<Rare>>,
     /// Where the log was compacted to: the entries follow this position.
     base: Position,
     /// The entries after `base`.
     pieces: Pieces,
+}
+
+/// What many logs of idle groups do not have.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    /// The membership to restart with, where it is newer than the snapshot's.
+    conf_state: Option<ConfState>,
+    snapshot: Option<StoredSnapshot>,
 }
 
 /// A snapshot without its membership.
@@ -114,7 +120,7 @@ impl MemoryStorage {
     /// Stores the membership that a restarted node begins with, for applications that keep it
     /// beside their log. The snapshot keeps its own; the next one takes its place.
     pub fn set_conf_state(&mut self, conf_state: ConfState) {
-        self.conf_state = Some(Box::new(conf_state));
+        self.rare.get_or_insert_default().conf_state = Some(conf_state);
     }
 
     /// Appends consecutive entries. What the storage has from their first index on is replaced;
@@ -163,14 +169,18 @@ impl MemoryStorage {
         }
         self.base = position;
         self.pieces = Pieces::starting_at(position.index.next());
-        self.snapshot = Some(Box::new(StoredSnapshot { position, data }));
         self.snapshot_members = conf_state.into();
-        self.conf_state = None;
+        let snapshot = Some(StoredSnapshot { position, data });
+        self.rare = Some(Box::new(Rare { conf_state: None, snapshot }));
         Ok(())
     }
 
+    fn stored_snapshot(&self) -> Option<&StoredSnapshot> {
+        self.rare.as_ref()?.snapshot.as_ref()
+    }
+
     fn snapshot_index(&self) -> Index {
-        self.snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.position.index)
+        self.stored_snapshot().map_or(Index::ZERO, |snapshot| snapshot.position.index)
     }
 
     /// Stores the application's state after the entry at `index` as the snapshot to send to
@@ -190,10 +200,11 @@ impl MemoryStorage {
             return Err(StorageError::SnapshotOutOfDate);
         }
         let position = Position { term: self.term(index)?, index };
-        if let Some(conf_state) = conf_state.or(self.conf_state.take().map(|state| *state)) {
+        let rare = self.rare.get_or_insert_default();
+        if let Some(conf_state) = conf_state.or(rare.conf_state.take()) {
             self.snapshot_members = conf_state.into();
         }
-        self.snapshot = Some(Box::new(StoredSnapshot { position, data: data.into() }));
+        rare.snapshot = Some(StoredSnapshot { position, data: data.into() });
         self.snapshot()
     }
 
@@ -222,7 +233,7 @@ impl MemoryStorage {
 
 impl Storage for MemoryStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
-        let newer = self.conf_state.as_deref().cloned();
+        let newer = self.rare.as_ref().and_then(|rare| rare.conf_state.clone());
         Ok((self.hard_state, newer.unwrap_or_else(|| (&self.snapshot_members).into())))
     }
 
@@ -260,7 +271,7 @@ impl Storage for MemoryStorage {
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         let conf_state = (&self.snapshot_members).into();
-        Ok(match self.snapshot.as_deref().cloned() {
+        Ok(match self.stored_snapshot().cloned() {
             Some(StoredSnapshot { position, data }) => Snapshot { position, conf_state, data },
             None => Snapshot { conf_state, ..Snapshot::default() },
         })

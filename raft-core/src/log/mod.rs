@@ -111,7 +111,7 @@ impl<S: Storage> Log<S> {
 
     /// The index of the first entry that can be read.
     pub(crate) fn first_index(&self) -> Result<Index, StorageError> {
-        if let Some(snapshot) = &self.unstable.snapshot {
+        if let Some(snapshot) = self.unstable.snapshot() {
             return Ok(snapshot.index().next());
         }
         self.storage.first_index()
@@ -151,7 +151,7 @@ impl<S: Storage> Log<S> {
     }
 
     /// Appends an entry of this leader's own, and returns where it stands.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_own(&mut self, term: Term, kind: EntryKind, data: bytes::Bytes) -> Index {
         let index = self.last_index().next();
         self.terms.push(Position { term, index });
@@ -301,7 +301,7 @@ impl<S: Storage> Log<S> {
 
     pub(crate) fn has_next_committed(&self, allow_unstable: bool) -> bool {
         !self.applying_paused
-            && self.unstable.snapshot.is_none()
+            && self.unstable.snapshot().is_none()
             && self.applying < self.max_appliable(allow_unstable)
     }
 
@@ -327,17 +327,16 @@ impl<S: Storage> Log<S> {
         }
     }
 
-    /// These entries are handed out to be applied. Returns the size under which they count.
-    pub(crate) fn accept_applying(&mut self, entries: &Entries, allow_unstable: bool) -> u64 {
+    /// These entries are handed out to be applied.
+    pub(crate) fn accept_applying(&mut self, entries: &Entries, allow_unstable: bool) {
         if entries.is_empty() {
-            return 0;
+            return;
         }
         let bytes = self.applying_bytes_of(entries);
         self.applying = self.applying.plus(entries.len() as u64);
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
         self.applying_paused = self.applying_bytes >= self.max_applying_bytes
             || self.applying < self.max_appliable(allow_unstable);
-        bytes
     }
 
     /// The size under which these entries count while they are applied: nobody asks without a
@@ -362,12 +361,12 @@ impl<S: Storage> Log<S> {
     }
 
     pub(crate) fn has_next_snapshot(&self) -> bool {
-        self.unstable.snapshot.is_some() && !self.unstable.snapshot_in_progress
+        self.unstable.has_next_snapshot()
     }
 
     /// Whether a snapshot waits to be persisted, handed out or not.
     pub(crate) fn has_snapshot(&self) -> bool {
-        self.unstable.snapshot.is_some()
+        self.unstable.snapshot().is_some()
     }
 
     /// Whether entries wait to be persisted, handed out or not.
@@ -400,7 +399,7 @@ impl<S: Storage> Log<S> {
 
     /// The snapshot to send to a member that is behind the log.
     pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, StorageError> {
-        match &self.unstable.snapshot {
+        match self.unstable.snapshot() {
             Some(snapshot) => Ok(Arc::clone(snapshot)),
             None => self.storage.snapshot().map(Arc::new),
         }

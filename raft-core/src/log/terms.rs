@@ -15,7 +15,8 @@ pub(super) struct TermRuns {
     base: Position,
     /// Where each run after the base begins, up to the present one. Together with both the indexes
     /// and the terms strictly increase.
-    earlier: Vec<Position>,
+    #[expect(clippy::box_collection, reason = "one word where there are none: mostly")]
+    earlier: Option<Box<Vec<Position>>>,
     /// Where the present run begins, not before the base: nearly every question is about it.
     run: Position,
     last: Index,
@@ -24,7 +25,7 @@ pub(super) struct TermRuns {
 impl TermRuns {
     /// The terms of a log that is empty after this position.
     pub(super) const fn starting_at(base: Position) -> Self {
-        Self { base, earlier: Vec::new(), run: base, last: base.index }
+        Self { base, earlier: None, run: base, last: base.index }
     }
 
     /// Reads the terms of a stored log: a binary search for the end of each run, so that the
@@ -89,7 +90,7 @@ impl TermRuns {
 
     /// The runs before the present one, from the latest on.
     fn earlier_runs(&self) -> impl Iterator<Item = &Position> {
-        self.earlier.iter().rev().chain([&self.base])
+        self.earlier.iter().flat_map(|runs| runs.iter().rev()).chain([&self.base])
     }
 
     /// The highest index at or below `index` whose term is at most `term`, with its term.
@@ -134,7 +135,8 @@ impl TermRuns {
         debug_assert!(from > self.base(), "the base is never truncated");
         self.last = self.last.min(from.prev()).max(self.base.index);
         while self.run.index > self.last {
-            self.run = self.earlier.pop().unwrap_or(self.base);
+            let before = self.earlier.as_mut().and_then(|runs| runs.pop());
+            self.run = before.unwrap_or(self.base);
         }
     }
 
@@ -142,21 +144,25 @@ impl TermRuns {
     pub(super) fn compact_to(&mut self, base: Index) {
         debug_assert!(base <= self.last);
         if self.run.index <= base {
-            self.earlier.clear();
+            self.earlier = None;
             self.run.index = base;
             self.base = self.run;
             return;
         }
-        let passed = self.earlier.partition_point(|run| run.index <= base);
-        if let Some(run) = self.earlier.drain(..passed).next_back() {
-            self.base = run;
+        if let Some(earlier) = &mut self.earlier {
+            let passed = earlier.partition_point(|run| run.index <= base);
+            if let Some(run) = earlier.drain(..passed).next_back() {
+                self.base = run;
+            }
         }
         self.base.index = base;
     }
 
+    /// A term begins.
+    #[cold]
     fn begin(&mut self, run: Position) {
         if self.run != self.base {
-            self.earlier.push(self.run);
+            self.earlier.get_or_insert_default().push(self.run);
         }
         self.run = run;
     }

@@ -20,27 +20,33 @@ const MAX_KEPT_PIECES: usize = 64;
 /// handed out in a Ready and is on its way to the disk, or there already.
 #[derive(Debug)]
 pub(super) struct Unstable {
-    pub(super) snapshot: Option<Arc<Snapshot>>,
-    /// Whether the snapshot was handed out.
-    pub(super) snapshot_in_progress: bool,
+    /// Rare.
+    restoring: Option<Box<Restoring>>,
     pub(super) offset: Index,
     pub(super) in_progress: Index,
     kept: Pieces,
     /// Entries that this node proposed itself and nobody has seen yet. They become one block when
     /// somebody asks for them, so that proposals that come one by one share it.
-    open: Vec<Entry>,
+    #[expect(clippy::box_collection, reason = "one word in who does not lead, which is most")]
+    open: Option<Box<Vec<Entry>>>,
+}
+
+/// A snapshot that is not durable yet.
+#[derive(Debug)]
+struct Restoring {
+    snapshot: Arc<Snapshot>,
+    is_handed_out: bool,
 }
 
 impl Unstable {
     /// An empty tail that begins at this index.
     pub(super) fn starting_at(offset: Index) -> Self {
         Self {
-            snapshot: None,
-            snapshot_in_progress: false,
+            restoring: None,
             offset,
             in_progress: offset,
             kept: Pieces::starting_at(offset),
-            open: Vec::new(),
+            open: None,
         }
     }
 
@@ -50,15 +56,16 @@ impl Unstable {
     }
 
     /// The index after the last entry.
-    pub(super) const fn end(&self) -> Index {
-        self.kept.end().plus(self.open.len() as u64)
+    pub(super) fn end(&self) -> Index {
+        let open = self.open.as_ref().map_or(0, |open| open.len());
+        self.kept.end().plus(open as u64)
     }
 
     /// Adds an entry of this node's own.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, entry: Entry) {
         debug_assert_eq!(entry.index, self.end());
-        self.open.push(entry);
+        self.open.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push(entry);
     }
 
     /// Adds a leader's entries.
@@ -118,9 +125,8 @@ impl Unstable {
 
     /// Forgets the snapshot at this index, which is durable now.
     pub(super) fn stable_snapshot_to(&mut self, index: Index) {
-        if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.index() == index) {
-            self.snapshot = None;
-            self.snapshot_in_progress = false;
+        if self.snapshot().is_some_and(|snapshot| snapshot.index() == index) {
+            self.restoring = None;
         }
     }
 
@@ -133,24 +139,38 @@ impl Unstable {
         entries
     }
 
+    /// The snapshot that is not durable yet.
+    #[inline]
+    pub(super) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        self.restoring.as_ref().map(|restoring| &restoring.snapshot)
+    }
+
+    /// Whether there is one that was not handed out.
+    #[inline]
+    pub(super) fn has_next_snapshot(&self) -> bool {
+        self.restoring.as_ref().is_some_and(|restoring| !restoring.is_handed_out)
+    }
+
     /// Hands out the snapshot, once.
     #[inline]
     pub(super) fn accept_snapshot(&mut self) -> Option<Arc<Snapshot>> {
-        let snapshot = self.snapshot.as_ref().filter(|_| !self.snapshot_in_progress)?;
-        self.snapshot_in_progress = true;
-        Some(Arc::clone(snapshot))
+        let restoring = self.restoring.as_mut().filter(|restoring| !restoring.is_handed_out)?;
+        restoring.is_handed_out = true;
+        Some(Arc::clone(&restoring.snapshot))
     }
 
     /// Puts a snapshot in the place of the whole log.
     pub(super) fn restore(&mut self, snapshot: Arc<Snapshot>) {
         *self = Self::starting_at(snapshot.index().next());
-        self.snapshot = Some(snapshot);
+        self.restoring = Some(Box::new(Restoring { snapshot, is_handed_out: false }));
     }
 
     #[inline]
     fn seal(&mut self) {
-        if !self.open.is_empty() {
-            self.kept.push(Entries::seal(&mut self.open));
+        if let Some(open) = &mut self.open
+            && !open.is_empty()
+        {
+            self.kept.push(Entries::seal(open));
         }
     }
 }

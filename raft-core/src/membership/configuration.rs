@@ -20,15 +20,15 @@ pub struct Membership {
     /// while the configuration is joint; the learners, none of whom votes in either half, so that
     /// nobody has two parts at a time; and the next learners, all of whom are outgoing voters and
     /// none an incoming one: they cannot be learners before they have stopped to vote.
+    ///
+    /// Leaving by itself is said only while it is joint.
     lists: Lists<NodeId>,
-    /// Only while joint.
-    auto_leave: bool,
 }
 
 impl Membership {
     /// From lists that were checked, in the order of the field.
     pub(super) fn new(lists: [Vec<NodeId>; 4], auto_leave: bool) -> Self {
-        Self { lists: Lists::new(lists), auto_leave }
+        Self { lists: Lists::new(lists, auto_leave) }
     }
 
     /// The voters, sorted; of a joint configuration, the incoming ones.
@@ -58,7 +58,7 @@ impl Membership {
     /// Whether the leader leaves this joint configuration by itself once that is safe.
     #[must_use]
     pub fn auto_leave(&self) -> bool {
-        self.auto_leave
+        self.lists.auto_leave
     }
 
     /// Whether there are no members at all.
@@ -118,7 +118,7 @@ impl Membership {
             learners: numbers(self.learners()),
             voters_outgoing: numbers(self.voters_outgoing()),
             learners_next: numbers(self.learners_next()),
-            auto_leave: self.auto_leave,
+            auto_leave: self.auto_leave(),
         }
     }
 
@@ -152,7 +152,7 @@ impl fmt::Display for Membership {
         if !self.learners_next().is_empty() {
             write!(f, " learners_next={}", Listed(self.learners_next()))?;
         }
-        if self.auto_leave {
+        if self.auto_leave() {
             f.write_str(" autoleave")?;
         }
         Ok(())

@@ -10,23 +10,26 @@ pub(crate) struct Lists<T> {
     all: Box<[T]>,
     /// Where the first three end.
     ends: [u32; 3],
+    /// Whether the leader leaves the joint configuration by itself: here it takes no room.
+    pub(super) auto_leave: bool,
 }
 
 impl<T> Default for Lists<T> {
     fn default() -> Self {
-        Self { all: Box::default(), ends: [0; 3] }
+        Self { all: Box::default(), ends: [0; 3], auto_leave: false }
     }
 }
 
 impl<T> Lists<T> {
-    pub(crate) fn new([first, second, third, fourth]: [Vec<T>; 4]) -> Self {
+    pub(crate) fn new(lists: [Vec<T>; 4], auto_leave: bool) -> Self {
+        let [first, second, third, fourth] = lists;
         // No group has so many members that a number of them would not fit.
         let end_of_second = first.len().saturating_add(second.len());
         let end_of_third = end_of_second.saturating_add(third.len());
         let ends = [first.len() as u32, end_of_second as u32, end_of_third as u32];
         let mut all = first;
         all.extend(second.into_iter().chain(third).chain(fourth));
-        Self { all: all.into_boxed_slice(), ends }
+        Self { all: all.into_boxed_slice(), ends, auto_leave }
     }
 
     #[inline]
@@ -55,28 +58,24 @@ impl<T> Lists<T> {
 
 /// A [`ConfState`] as it was given, in a third of its room.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct PackedConfState {
-    members: Lists<u64>,
-    auto_leave: bool,
-}
+pub(crate) struct PackedConfState(Lists<u64>);
 
 impl From<ConfState> for PackedConfState {
     fn from(state: ConfState) -> Self {
         let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } = state;
-        let members = Lists::new([voters, learners, voters_outgoing, learners_next]);
-        Self { members, auto_leave }
+        Self(Lists::new([voters, learners, voters_outgoing, learners_next], auto_leave))
     }
 }
 
 impl From<&PackedConfState> for ConfState {
     fn from(packed: &PackedConfState) -> Self {
-        let PackedConfState { members, auto_leave } = packed;
+        let members = &packed.0;
         Self {
             voters: members.first().to_vec(),
             learners: members.second().to_vec(),
             voters_outgoing: members.third().to_vec(),
             learners_next: members.fourth().to_vec(),
-            auto_leave: *auto_leave,
+            auto_leave: members.auto_leave,
         }
     }
 }

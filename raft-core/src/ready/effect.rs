@@ -12,8 +12,6 @@ use crate::role::{Raft, Role};
 pub(crate) struct Applied {
     /// The last one; zero when there are none.
     pub(crate) last: Index,
-    /// The size under which they count as handed out.
-    pub(crate) bytes: u64,
     pub(crate) payload_bytes: u64,
 }
 
@@ -34,7 +32,7 @@ impl<S: Storage> Raft<S> {
                 let last = entries.last().map_or(Index::ZERO, |entry| entry.index);
                 let bytes = self.core.log.applying_bytes_of(&entries);
                 let payload_bytes = entries.payload_bytes();
-                self.on_applied(Applied { last, bytes, payload_bytes });
+                self.on_applied(Applied { last, payload_bytes }, bytes);
             }
         }
         Ok(())
@@ -61,8 +59,9 @@ impl<S: Storage> Raft<S> {
         self.applied_to(index, 0);
     }
 
-    pub(crate) fn on_applied(&mut self, applied: Applied) {
-        self.applied_to(applied.last, applied.bytes);
+    /// These are applied; so many bytes of what is handed out they count for.
+    pub(crate) fn on_applied(&mut self, applied: Applied, bytes: u64) {
+        self.applied_to(applied.last, bytes);
         if let Role::Leader(leader) = &mut self.role {
             leader.reduce_uncommitted(applied.payload_bytes);
         }
