@@ -42,7 +42,8 @@ pub(crate) struct Core<S> {
     #[expect(clippy::box_collection, reason = "one word in the many nodes that nobody reads")]
     pub(crate) read_states: Option<Box<Vec<ReadState>>>,
     pub(crate) metrics: Metrics,
-    pub(crate) observer: Option<Observer>,
+    /// Boxed once more: one word in who has none.
+    pub(crate) observer: Option<Box<Observer>>,
 }
 
 impl<S: Storage> Core<S> {

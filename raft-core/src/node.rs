@@ -581,7 +581,7 @@ impl<S: Storage> Node<S> {
 
     /// Lets somebody listen to what happens inside. Called from within the calls on this node.
     pub fn set_observer(&mut self, observer: Option<Observer>) {
-        self.raft.core.observer = observer;
+        self.raft.core.observer = observer.map(Box::new);
     }
 
     /// The ticks without a leader after which this node would campaign.

@@ -17,7 +17,8 @@ fn a_member_stays_small() {
         assert!(bytes <= most, "{what} takes {bytes} bytes, more than {most}");
     };
     let storage = size_of::<MemoryStorage>();
-    check("a node without its storage", size_of::<Node<MemoryStorage>>() - storage, 864);
+    check("a node without its storage", size_of::<Node<MemoryStorage>>() - storage, 624);
+    check("a storage", storage, 112);
     check("a message", size_of::<Message>(), 72);
 }
 
