@@ -1448,6 +1448,12 @@ raftcore_status raftcore_node_step_messages(raftcore_node *node,
                                             raftcore_status *statuses,
                                             raftcore_error *error);
 
+/// As raftcore_node_step_messages, for one message: without entries, context and snapshot it
+/// copies nothing.
+raftcore_status raftcore_node_step_message(raftcore_node *node,
+                                           const raftcore_message *message,
+                                           raftcore_error *error);
+
 /// Hands in a message of an outstanding Ready of the node from: for members in one process, as in
 /// a simulation. Nothing is encoded and no payload copied. message points into the Ready; one that
 /// goes back to its own node (response_number) is not for this call. Fails with

@@ -98,10 +98,15 @@ func (e *CodeError) Unwrap() error { return e.is }
 
 // translate makes the error of this package from the library's.
 func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	return translated(err)
+}
+
+func translated(err error) error {
 	e, ok := err.(*capi.Error)
 	switch {
-	case err == nil:
-		return nil
 	case err == capi.ErrClosed:
 		return ErrStopped
 	case !ok:

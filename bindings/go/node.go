@@ -154,7 +154,7 @@ func (n *node) run() {
 // fail remembers why the node stops: its core is faulted.
 func (n *node) fail(err error) {
 	if err == nil {
-		if _, _, err = n.raw.node.Ready(); err == nil {
+		if _, err = n.raw.node.Ready(new(capi.Ready)); err == nil {
 			err = ErrFaulted
 		}
 	}

@@ -82,11 +82,13 @@ func (rn *RawNode) Err() error {
 
 // note remembers a failure for Err.
 func (rn *RawNode) note(err error) error {
-	if err = translate(err); err != nil {
-		rn.mu.Lock()
-		rn.err = err
-		rn.mu.Unlock()
+	if err == nil {
+		return nil
 	}
+	err = translate(err)
+	rn.mu.Lock()
+	defer rn.mu.Unlock()
+	rn.err = err
 	return err
 }
 
@@ -326,9 +328,9 @@ func (rn *RawNode) HasReady() bool { return rn.node.HasReady() }
 // Ready takes what there is to do. It is empty when there is nothing, and when the last one is not
 // advanced.
 func (rn *RawNode) Ready() Ready {
-	rd, _, err := rn.node.Ready()
-	if rn.note(err) != nil {
-		rn.logger.Errorf("raft: no Ready: %v", err)
+	var rd capi.Ready
+	if _, err := rn.node.Ready(&rd); err != nil {
+		rn.logger.Errorf("raft: no Ready: %v", rn.note(err))
 		return Ready{}
 	}
 	switch {

@@ -406,7 +406,8 @@ func (r *replica) applyConfChange(index uint64) error {
 }
 
 func (p *player) ready(r *replica) error {
-	rd, isThere, err := r.node.Ready()
+	var rd capi.Ready
+	isThere, err := r.node.Ready(&rd)
 	p.outcome(err)
 	if err != nil || !isThere {
 		return nil

@@ -112,6 +112,8 @@ public:
         const raftcore_messages list{messages.data(), messages.size(), messages.stride()};
         return act<raftcore_node_step_messages>(&list, room(statuses, list.count));
     }
+    /// Takes a message as a struct.
+    result<> step_message(const message &what) { return act<raftcore_node_step_message>(&what); }
     /// Takes a message of another node's outstanding Ready, without encoding it.
     result<> step_from(const node &from, const ready &which, const message &what)
     {

@@ -1,12 +1,17 @@
 //! Messages that a program hands in as structs, in the core's flat form. Nothing is believed here:
 //! the wire's own door decides what has a meaning.
 
-use raftcore::MessageKind;
 use raftcore::wire::schema;
+use raftcore::{
+    Append, AppendResponse, Body, Entries, Index, Message, MessageKind, NodeId, Position,
+    Rejection, Term,
+};
 
 use crate::entry;
 use crate::error::Failure;
-use crate::message::{raftcore_message, raftcore_messages};
+use crate::message::{
+    RAFTCORE_MESSAGE_APPEND, RAFTCORE_MESSAGE_APPEND_RESPONSE, raftcore_message, raftcore_messages,
+};
 use crate::sized;
 use crate::slice;
 use crate::snapshot::{self, raftcore_snapshot};
@@ -71,6 +76,33 @@ pub(crate) unsafe fn copy(
         flat.entries = vec![schema::Entry { data, ..schema::Entry::default() }];
     }
     Ok(flat)
+}
+
+/// The message that a struct without anything behind it stands for, if it is of a kind that every
+/// entry costs: these need no flat form.
+#[inline]
+pub(crate) fn plain(view: &raftcore_message) -> Option<Message> {
+    let points_nowhere =
+        view.entries.count == 0 && view.context.len == 0 && view.snapshot.is_null();
+    if !points_nowhere || view.response_number != 0 || view.reject > 1 {
+        return None;
+    }
+    let (index, log_term) = (Index(view.index), Term(view.log_term));
+    let body = match view.kind {
+        RAFTCORE_MESSAGE_APPEND_RESPONSE => {
+            let rejection = Rejection { hint: Index(view.reject_hint), hint_term: log_term };
+            let rejection = (view.reject == 1).then_some(rejection);
+            Body::AppendResponse(AppendResponse { index, rejection })
+        }
+        RAFTCORE_MESSAGE_APPEND => Body::Append(Append {
+            prev: Position { term: log_term, index },
+            entries: Entries::new(),
+            commit: Index(view.commit),
+        }),
+        _ => return None,
+    };
+    let (to, from) = (NodeId::new(view.to)?, NodeId::new(view.from)?);
+    Some(Message { to, from, term: Term(view.term), body })
 }
 
 /// # Safety

@@ -97,6 +97,26 @@ pub unsafe extern "C" fn raftcore_node_step_messages(
     })
 }
 
+/// As raftcore_node_step_messages, for one message: without entries, context and snapshot it
+/// copies nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_step_message(
+    node: *mut raftcore_node,
+    message: *const raftcore_message,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises for its arguments.
+        let (node, view) = unsafe { (handle::of(node)?, message.as_ref()) };
+        if let Some(message) = view.and_then(message_in::plain) {
+            return node.call(|state| Ok(state.core.step(message)?));
+        }
+        // SAFETY: as above.
+        let message = unsafe { message_in::copy(message, "message") }?;
+        node.call(|state| Ok(step_flat(&mut state.core, message)?))
+    })
+}
+
 /// Hands in a message of an outstanding Ready of the node from: for members in one process, as in
 /// a simulation. Nothing is encoded and no payload copied. message points into the Ready; one that
 /// goes back to its own node (response_number) is not for this call. Fails with

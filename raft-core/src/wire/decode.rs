@@ -457,6 +457,7 @@ impl TryFrom<schema::Message> for Message {
         let mut entries: Vec<Entry> =
             flat.entries.into_iter().map(|entry| from_flat(entry, &mut strange)).collect();
         let entries = match entries.len() {
+            0 => Carried::Nothing,
             1 => entries.pop().map_or(Carried::Nothing, Carried::One),
             _ => Carried::Many(entries.into()),
         };

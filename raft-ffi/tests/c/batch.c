@@ -15,6 +15,15 @@ static void deliver_structs(struct cluster *cluster, const raftcore_messages *me
     }
 }
 
+/* One after the other, each alone. */
+static void deliver_single(struct cluster *cluster, const raftcore_messages *messages)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        const raftcore_message *message = raftcore_message_at(messages, i);
+        OK(raftcore_node_step_message(member(cluster, message->to)->node, message, &error));
+    }
+}
+
 static void deliver_from(struct cluster *cluster, const raftcore_messages *messages)
 {
     for (size_t i = 0; i < messages->count; i++) {
@@ -75,8 +84,8 @@ static void settle_by(struct cluster *cluster,
 static void a_group_lives_on_structs_and_on_packed_bytes(void)
 {
     void (*ways[])(struct cluster *, const raftcore_messages *) = {
-        deliver_structs, deliver_from, deliver_packed};
-    for (int way = 0; way < 3; way++) {
+        deliver_structs, deliver_single, deliver_from, deliver_packed};
+    for (int way = 0; way < 4; way++) {
         struct cluster cluster;
         cluster_start(&cluster, 3);
         settle_by(&cluster, ways[way]);
@@ -122,8 +131,21 @@ static void what_is_wrong_with_a_batch_is_said(void)
     message.to = message.from = 1;
     CHECK_STATUS(raftcore_node_step_messages(node, &one, &status, &error), RAFTCORE_ERR_REFUSED);
     CHECK_EQ(status, RAFTCORE_ERR_REFUSED);
+    CHECK_STATUS(raftcore_node_step_message(node, &message, &error), RAFTCORE_ERR_REFUSED);
     message.kind = RAFTCORE_MESSAGE_STORAGE_APPEND_RESPONSE;
     CHECK_STATUS(raftcore_node_step_messages(node, &one, NULL, &error), RAFTCORE_ERR_REFUSED);
+    /* One that points nowhere takes a shorter way in, to the same answers. */
+    message.kind = RAFTCORE_MESSAGE_APPEND_RESPONSE;
+    CHECK_STATUS(raftcore_node_step_message(node, &message, &error), RAFTCORE_ERR_REFUSED);
+    message.to = 0;
+    CHECK_STATUS(raftcore_node_step_message(node, &message, &error), RAFTCORE_ERR_REFUSED);
+    message.to = 1;
+    message.reject = 2;
+    CHECK_STATUS(raftcore_node_step_message(node, &message, &error), RAFTCORE_ERR_ENUM);
+    message.reject = 1;
+    message.response_number = 1;
+    CHECK_STATUS(raftcore_node_step_message(node, &message, &error), RAFTCORE_ERR_ENUM);
+    message.response_number = 0;
     message.kind = RAFTCORE_MESSAGE_HEARTBEAT;
     message.reject = 2;
     CHECK_STATUS(raftcore_node_step_messages(node, &one, NULL, &error), RAFTCORE_ERR_ENUM);

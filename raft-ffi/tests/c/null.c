@@ -81,6 +81,8 @@ static void newer_node_functions(raftcore_node *node)
     OK(raftcore_node_step_messages(node, &messages, NULL, &error));
     messages.count = 1;
     IS_NULL(raftcore_node_step_messages(node, &messages, NULL, &error));
+    IS_NULL(raftcore_node_step_message(NULL, &message, &error));
+    IS_NULL(raftcore_node_step_message(node, NULL, &error));
     IS_NULL(raftcore_node_step_from(NULL, node, NULL, &message, &error));
     IS_NULL(raftcore_node_step_from(node, NULL, NULL, &message, &error));
     IS_NULL(raftcore_node_step_from(node, node, NULL, &message, &error));

@@ -118,6 +118,8 @@ static void two_nodes_speak_in_every_form()
                 }
                 if (form == 4)
                     for (const raftcore::message &m : messages) OK(to.step_from(from, ready, m));
+                if (form == 6)
+                    for (const raftcore::message &m : messages) OK(to.step_message(m));
                 if (form == 5) OK(from.deliver(ready, messages, {to.raw(), from.raw()}));
                 if (form % 3 == 0) OK(to.step_many(list, &statuses));
                 if (form % 3 == 1) OK(to.step_packed(packed, lengths, &statuses));

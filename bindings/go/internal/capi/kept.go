@@ -50,11 +50,7 @@ func (n *Node) canKeep(m *pb.Message) bool {
 
 // stepKept hands in an append without its payloads.
 func (n *Node) stepKept(m *pb.Message) error {
-	to := m.GetTo()
-	if to == 0 {
-		to = uint64(n.box.id)
-	}
-	status := C.rc_step_kept(n.ref, C.uint64_t(to), C.uint64_t(m.GetFrom()),
+	status := C.rc_step_kept(n.ref, C.uint64_t(n.receiver(m)), C.uint64_t(m.GetFrom()),
 		C.uint64_t(m.GetTerm()), C.uint64_t(m.GetLogTerm()), C.uint64_t(m.GetIndex()),
 		C.uint64_t(m.GetCommit()), numbers(n.kept.words), C.size_t(len(m.Entries)))
 	if status != C.RAFTCORE_OK {

@@ -31,10 +31,11 @@ type Config struct {
 // Node is a raftcore_node and what its wrapper remembers. Its methods may be called from any
 // goroutine, one at a time by its own lock.
 type Node struct {
-	mu  sync.Mutex
+	mu sync.Mutex
+	// Lives as long as this, so that it can be read without the lock, and after Close.
 	box *C.rc_box
-	// The same, as calls take it.
-	ref *C.rc_node
+	// The same, as calls take it; zero after Close.
+	ref C.rc_node
 	// Where a callback into Go runs on behalf of a call: a second call from there is refused rather
 	// than left waiting for itself.
 	inside  *inside
@@ -52,7 +53,7 @@ type Node struct {
 // NewNode makes a node. The storage may be let go of afterwards.
 func NewNode(config Config, storage *Storage, logger LogFunc, level int32) (*Node, error) {
 	ref := C.rc_node_new()
-	if ref == nil {
+	if ref == 0 {
 		return nil, outOfMemory()
 	}
 	box := C.rc_box_of(ref)
@@ -129,10 +130,12 @@ func flag(on bool) C.uint32_t {
 	return 0
 }
 
-func free(ref *C.rc_node) {
+func free(ref C.rc_node) {
 	C.rc_node_free(ref)
 	count(-1)
 }
+
+func freeBox(ref C.rc_node) { C.rc_node_free(ref) }
 
 // Close frees the node. Later calls return ErrClosed.
 func (n *Node) Close() {
@@ -141,31 +144,32 @@ func (n *Node) Close() {
 	}
 	defer n.mu.Unlock()
 	n.cleanup.Stop()
-	free(n.ref)
-	n.ref, n.box, n.slabs, n.handed, n.scratch = nil, nil, slabs{}, handed{}, nil
-	n.kept = kept{}
+	C.rc_node_close(n.ref)
+	count(-1)
+	runtime.AddCleanup(n, freeBox, n.ref)
+	n.ref, n.slabs, n.handed, n.scratch, n.kept = 0, slabs{}, handed{}, nil, kept{}
 }
 
 // enter locks the node for one call.
 func (n *Node) enter() error {
-	if !n.mu.TryLock() {
-		if n.inside.isHere() {
-			return &Error{
-				Status: StatusReentry,
-				Text:   "a node was called while its storage or logger was being called",
-			}
-		}
-		n.mu.Lock()
+	if n.inside.isHere() {
+		return errReentry
 	}
-	if n.box == nil {
+	n.mu.Lock()
+	if n.ref == 0 {
 		n.mu.Unlock()
 		return ErrClosed
 	}
 	return nil
 }
 
+var errReentry = &Error{
+	Status: StatusReentry,
+	Text:   "a node was called while its storage or logger was being called",
+}
+
 // call makes one call. The lock is held until it returned, which keeps the node alive as well.
-func (n *Node) call(act func(node *C.rc_node) C.int32_t) error {
+func (n *Node) call(act func(node C.rc_node) C.int32_t) error {
 	if err := n.enter(); err != nil {
 		return err
 	}
@@ -175,41 +179,41 @@ func (n *Node) call(act func(node *C.rc_node) C.int32_t) error {
 
 // Tick lets one tick pass.
 func (n *Node) Tick() error {
-	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_tick(node) })
+	return n.call(func(node C.rc_node) C.int32_t { return C.rc_tick(node) })
 }
 
 // TickQuiesced lets one tick pass without acting on it.
 func (n *Node) TickQuiesced() error {
-	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_tick_quiesced(node) })
+	return n.call(func(node C.rc_node) C.int32_t { return C.rc_tick_quiesced(node) })
 }
 
 // Campaign campaigns at once.
 func (n *Node) Campaign() error {
-	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_campaign(node) })
+	return n.call(func(node C.rc_node) C.int32_t { return C.rc_campaign(node) })
 }
 
 // ForgetLeader makes a follower forget who leads.
 func (n *Node) ForgetLeader() error {
-	return n.call(func(node *C.rc_node) C.int32_t { return C.rc_forget_leader(node) })
+	return n.call(func(node C.rc_node) C.int32_t { return C.rc_forget_leader(node) })
 }
 
 // TransferLeader asks for leadership to be handed over.
 func (n *Node) TransferLeader(to uint64) error {
-	return n.call(func(node *C.rc_node) C.int32_t {
+	return n.call(func(node C.rc_node) C.int32_t {
 		return C.rc_transfer_leader(node, C.uint64_t(to))
 	})
 }
 
 // ReportUnreachable says that a message could not be sent.
 func (n *Node) ReportUnreachable(peer uint64) error {
-	return n.call(func(node *C.rc_node) C.int32_t {
+	return n.call(func(node C.rc_node) C.int32_t {
 		return C.rc_report_unreachable(node, C.uint64_t(peer))
 	})
 }
 
 // ReportSnapshot says how the sending of a snapshot went.
 func (n *Node) ReportSnapshot(peer uint64, status int32) error {
-	return n.call(func(node *C.rc_node) C.int32_t {
+	return n.call(func(node C.rc_node) C.int32_t {
 		return C.rc_report_snapshot(node, C.uint64_t(peer), C.int32_t(status))
 	})
 }
@@ -226,7 +230,7 @@ func (n *Node) ReadIndex(context []byte) error {
 // Bootstrap starts a group.
 func (n *Node) Bootstrap(ids []uint64, contexts [][]byte) error {
 	packed, lengths := pack(nil, contexts)
-	return n.call(func(node *C.rc_node) C.int32_t {
+	return n.call(func(node C.rc_node) C.int32_t {
 		return C.rc_bootstrap(node, numbers(ids), numbers(lengths), C.size_t(len(ids)),
 			bytes(packed))
 	})
@@ -242,7 +246,10 @@ func (n *Node) Step(m *pb.Message) error {
 }
 
 func (n *Node) step(m *pb.Message) (err error) {
-	if n.canKeep(m) {
+	switch {
+	case isPlain(m):
+		return n.stepPlain(m)
+	case n.canKeep(m):
 		return n.stepKept(m)
 	}
 	if n.scratch, err = AppendMessage(n.scratch[:0], m, uint64(n.box.id)); err != nil {
@@ -252,6 +259,33 @@ func (n *Node) step(m *pb.Message) (err error) {
 	n.shrink()
 	n.slabs.doubt(m.GetType())
 	return failure(status, &n.box.error)
+}
+
+// isPlain says whether a message consists of numbers.
+func isPlain(m *pb.Message) bool {
+	return len(m.Entries) == 0 && m.Snapshot == nil && len(m.Context) == 0 &&
+		m.GetType() != pb.MsgReadIndex && m.GetType() != pb.MsgReadIndexResp
+}
+
+// stepPlain hands in a message that consists of numbers. They need not be encoded.
+func (n *Node) stepPlain(m *pb.Message) error {
+	var reject C.uint32_t
+	if m.GetReject() {
+		reject = 1
+	}
+	status := C.rc_step_plain(n.ref, C.int32_t(m.GetType()), reject, C.uint64_t(n.receiver(m)),
+		C.uint64_t(m.GetFrom()), C.uint64_t(m.GetTerm()), C.uint64_t(m.GetLogTerm()),
+		C.uint64_t(m.GetIndex()), C.uint64_t(m.GetCommit()), C.uint64_t(m.GetRejectHint()))
+	n.slabs.doubt(m.GetType())
+	return failure(status, &n.box.error)
+}
+
+// receiver is whom a message is for. Upstream does not look at it: one to nobody is for this node.
+func (n *Node) receiver(m *pb.Message) uint64 {
+	if to := m.GetTo(); to != 0 {
+		return to
+	}
+	return uint64(n.box.id)
 }
 
 // StepMany hands in messages, in one call but for the appends whose payloads stay in Go. It
@@ -455,18 +489,11 @@ func (n *Node) State() (State, error) {
 	}, nil
 }
 
-// HasReady says whether there is a Ready to take. It costs no call.
+// HasReady says whether there is a Ready to take. It costs no call and no lock.
 func (n *Node) HasReady() bool {
-	if n.enter() != nil {
-		return false
-	}
-	defer n.mu.Unlock()
-	return n.hasReady()
-}
-
-// hasReady reads the library's word for it.
-func (n *Node) hasReady() bool {
-	return atomic.LoadInt32((*int32)(unsafe.Pointer(n.box.word))) == 1
+	has := atomic.LoadInt32((*int32)(unsafe.Pointer(&n.box.has_ready)))
+	runtime.KeepAlive(n)
+	return has == 1
 }
 
 // Progress is how far a leader is with one member.

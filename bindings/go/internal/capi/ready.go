@@ -21,33 +21,32 @@ type Ready struct {
 	Responses map[*pb.Message]uint64
 }
 
-// Ready takes the next Ready and copies it; false when there is none. It stays outstanding in the
-// library until Advance, unless storage writes are asynchronous.
-func (n *Node) Ready() (Ready, bool, error) {
+// Ready takes the next Ready and copies it to rd; false when there is none. It stays outstanding in
+// the library until Advance, unless storage writes are asynchronous.
+func (n *Node) Ready(rd *Ready) (bool, error) {
 	if err := n.enter(); err != nil {
-		return Ready{}, false, err
+		return false, err
 	}
 	defer n.mu.Unlock()
-	if err := failure(C.rc_ready(n.ref), &n.box.error); err != nil {
-		return Ready{}, false, err
+	if status := C.rc_ready(n.ref); status != C.RAFTCORE_OK {
+		return false, failure(status, &n.box.error)
 	}
 	if n.box.ready == nil {
-		return Ready{}, false, nil
+		return false, nil
 	}
-	rd, err := n.copyReady(n.box.ready)
-	if err != nil {
-		return Ready{}, false, err
+	if err := n.copyReady(rd, n.box.ready); err != nil {
+		return false, err
 	}
 	if n.async {
-		return rd, true, failure(C.rc_release(n.ref), &n.box.error)
+		return true, failure(C.rc_release(n.ref), &n.box.error)
 	}
-	n.handed = handed{rd.Entries, rd.HardState, rd.Snapshot}
-	return rd, true, nil
+	n.handed.entries, n.handed.hardState, n.handed.snapshot = rd.Entries, rd.HardState, rd.Snapshot
+	return true, nil
 }
 
 // Respond says that a storage thread's work is done.
 func (n *Node) Respond(number uint64) error {
-	return n.call(func(node *C.rc_node) C.int32_t {
+	return n.call(func(node C.rc_node) C.int32_t {
 		return C.rc_storage_response(node, C.uint64_t(number))
 	})
 }
@@ -63,35 +62,47 @@ type handed struct {
 // Ready they go into the node's memory storage, without copying a payload and without a call: the
 // next call that needs them there does it first. If not, it returns false.
 func (n *Node) StoreEntries(entries []*pb.Entry) bool {
-	return n.store(C.RAFTCORE_PERSIST_ENTRIES, func(h *handed) bool {
-		return len(entries) > 0 && len(h.entries) == len(entries) && &h.entries[0] == &entries[0]
-	})
+	if len(entries) == 0 || n.enter() != nil {
+		return false
+	}
+	h := n.handed.entries
+	if len(h) != len(entries) || &h[0] != &entries[0] {
+		n.mu.Unlock()
+		return false
+	}
+	return n.store(C.RAFTCORE_PERSIST_ENTRIES)
 }
 
 // StoreHardState is StoreEntries for a hard state.
 func (n *Node) StoreHardState(state *pb.HardState) bool {
-	return n.store(C.RAFTCORE_PERSIST_HARD_STATE, func(h *handed) bool {
-		return state != nil && h.hardState == state
-	})
+	if state == nil || n.enter() != nil {
+		return false
+	}
+	if n.handed.hardState != state {
+		n.mu.Unlock()
+		return false
+	}
+	return n.store(C.RAFTCORE_PERSIST_HARD_STATE)
 }
 
 // StoreSnapshot is StoreEntries for a snapshot.
 func (n *Node) StoreSnapshot(snap *pb.Snapshot) bool {
-	return n.store(C.RAFTCORE_PERSIST_SNAPSHOT, func(h *handed) bool {
-		return snap != nil && h.snapshot == snap
-	})
+	if snap == nil || n.enter() != nil {
+		return false
+	}
+	if n.handed.snapshot != snap {
+		n.mu.Unlock()
+		return false
+	}
+	return n.store(C.RAFTCORE_PERSIST_SNAPSHOT)
 }
 
-func (n *Node) store(part C.uint32_t, isMeant func(*handed) bool) bool {
-	if n.enter() != nil {
-		return false
-	}
-	defer n.mu.Unlock()
-	if !isMeant(&n.handed) {
-		return false
-	}
+// store is the end of the calls above: it unlocks.
+func (n *Node) store(part C.uint32_t) bool {
 	n.box.stored |= part
-	return n.mirrored(part)
+	ok := n.mirrored(part)
+	n.mu.Unlock()
+	return ok
 }
 
 // mirrored has the storage's mirror follow. What could fail there is done in the library first.
@@ -107,17 +118,16 @@ func (n *Node) mirrored(part C.uint32_t) bool {
 		m.change(func(m *mirror) { m.cut(0) })
 		return true
 	}
-	ok := true
-	m.change(func(m *mirror) {
-		first := n.handed.entries[0].GetIndex()
-		if len(m.entries) == 0 || first < m.first || first > m.end() {
-			ok = C.rc_persist(n.ref) == C.RAFTCORE_OK
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := n.handed.entries[0].GetIndex()
+	if len(m.entries) == 0 || first < m.first || first > m.end() {
+		if C.rc_persist(n.ref) != C.RAFTCORE_OK {
+			return false
 		}
-		if ok {
-			m.append(first, n.handed.entries)
-		}
-	})
-	return ok
+	}
+	m.append(first, n.handed.entries)
+	return true
 }
 
 // Flush does what was left to be done.
@@ -141,8 +151,8 @@ func (n *Node) Advance() error {
 	if n.box.ready == nil {
 		return nil
 	}
-	if err := failure(C.rc_advance(n.ref), &n.box.error); err != nil {
-		return err
+	if status := C.rc_advance(n.ref); status != C.RAFTCORE_OK {
+		return failure(status, &n.box.error)
 	}
 	n.handed = handed{}
 	n.slabs.log.drop(n.slabs.applied)
@@ -200,6 +210,8 @@ const (
 	messageChunk = 16
 	stateChunk   = 16
 	numberChunk  = 128
+	// A message has at most so many numbers.
+	numbersOfMessage = 8
 )
 
 // take hands out n things of a slab, and makes a new one if need be.
@@ -215,9 +227,10 @@ func take[T any](slab *[]T, n, chunk int) []T {
 	return out
 }
 
-func (n *Node) copyReady(c *C.raftcore_ready) (Ready, error) {
+// copyReady writes to rd, which is empty.
+func (n *Node) copyReady(rd *Ready, c *C.raftcore_ready) error {
 	s := &n.slabs
-	rd := Ready{Ready: raft.Ready{MustSync: c.must_sync != 0}}
+	rd.MustSync = c.must_sync != 0
 	if c.soft_state != nil {
 		rd.SoftState = &raft.SoftState{
 			Lead: uint64(c.soft_state.leader), RaftState: raft.StateType(c.soft_state.role),
@@ -239,16 +252,16 @@ func (n *Node) copyReady(c *C.raftcore_ready) (Ready, error) {
 		s.applied = rd.CommittedEntries[last-1].GetIndex()
 	}
 	if s.lost {
-		return Ready{}, errLost
+		return errLost
 	}
 	if n.async {
-		s.copyAsync(&rd, c, uint64(n.box.id))
+		s.copyAsync(rd, c, uint64(n.box.id))
 		s.log.drop(s.applied)
 	} else {
 		rd.Messages, rd.Leave = s.copyMessages(&c.messages, &c.messages_after_sync)
 	}
 	rd.ReadStates = s.readStates(&c.read_states)
-	return rd, nil
+	return nil
 }
 
 func (s *slabs) readStates(c *C.raftcore_read_states) []raft.ReadState {
@@ -458,22 +471,51 @@ func (s *slabs) message(c *C.raftcore_message) *pb.Message {
 	m := &slot.message
 	slot.kind = pb.MessageType(c.kind)
 	m.Type = &slot.kind
-	m.To = s.number(c.to)
-	m.From = s.number(c.from)
-	m.Term = s.number(c.term)
-	m.LogTerm = s.number(c.log_term)
-	m.Index = s.number(c.index)
-	m.Commit = s.number(c.commit)
-	m.Vote = s.number(c.vote)
-	m.RejectHint = s.number(c.reject_hint)
+	if len(s.numbers) < numbersOfMessage {
+		s.numbers = make([]uint64, numberChunk)
+	}
+	// On the wire absent means zero.
+	n := (*[numbersOfMessage]uint64)(s.numbers)
+	n[0], n[1] = uint64(c.to), uint64(c.from)
+	m.To, m.From = &n[0], &n[1]
+	used := 2
+	number := func(value C.uint64_t) *uint64 {
+		slot := &n[used&(numbersOfMessage-1)]
+		*slot = uint64(value)
+		used++
+		return slot
+	}
+	if c.term != 0 {
+		m.Term = number(c.term)
+	}
+	if c.log_term != 0 {
+		m.LogTerm = number(c.log_term)
+	}
+	if c.index != 0 {
+		m.Index = number(c.index)
+	}
+	if c.commit != 0 {
+		m.Commit = number(c.commit)
+	}
+	if c.vote != 0 {
+		m.Vote = number(c.vote)
+	}
+	if c.reject_hint != 0 {
+		m.RejectHint = number(c.reject_hint)
+	}
+	s.numbers = s.numbers[used:]
 	if c.reject != 0 {
 		slot.reject = true
 		m.Reject = &slot.reject
 	}
 	if isRead(c) {
 		m.Entries = s.contextEntry(c)
-	} else {
+		return m
+	}
+	if c.context.len != 0 {
 		m.Context = s.bytes(c.context)
+	}
+	if c.entries.count != 0 {
 		m.Entries = s.copyEntries(&c.entries)
 	}
 	if c.snapshot != nil {
@@ -495,16 +537,6 @@ func (s *slabs) contextEntry(c *C.raftcore_message) []*pb.Entry {
 	slot.entry.Data = s.bytes(c.context)
 	out[0] = &slot.entry
 	return out
-}
-
-// number makes a field, or none for zero: on the wire absent means zero.
-func (s *slabs) number(value C.uint64_t) *uint64 {
-	if value == 0 {
-		return nil
-	}
-	slot := &take(&s.numbers, 1, numberChunk)[0]
-	*slot = uint64(value)
-	return slot
 }
 
 // set sets a field, unless it is zero.

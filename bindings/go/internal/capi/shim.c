@@ -5,10 +5,17 @@
 
 #include "_cgo_export.h"
 
-struct rc_node {
+struct node {
     rc_box box;
     raftcore_node *core;
+    /* Where the library says whether there is a Ready. */
+    const int32_t *word;
 };
+
+static struct node *of(rc_node ref)
+{
+    return (struct node *)ref;
+}
 
 uintptr_t rc_thread(void)
 {
@@ -16,13 +23,13 @@ uintptr_t rc_thread(void)
     return (uintptr_t)&mark;
 }
 
-rc_box *rc_box_of(rc_node *node)
+rc_box *rc_box_of(rc_node ref)
 {
-    return &node->box;
+    return &of(ref)->box;
 }
 
 /* Gives the memory storage what the application has stored of the outstanding Ready. */
-static int32_t enter(rc_node *node)
+static int32_t enter(struct node *node)
 {
     uint32_t parts = node->box.stored;
     if (parts == 0) return RAFTCORE_OK;
@@ -30,29 +37,48 @@ static int32_t enter(rc_node *node)
     return raftcore_node_persist_parts(node->core, node->box.ready, parts, &node->box.error);
 }
 
-rc_node *rc_node_new(void)
+/* Every call ends here. Go reads what it notes at any time. */
+static int32_t leave(struct node *node, int32_t status)
 {
-    rc_node *node = calloc(1, sizeof *node);
-    if (node == NULL) return NULL;
+    __atomic_store_n(&node->box.has_ready, __atomic_load_n(node->word, __ATOMIC_ACQUIRE),
+                     __ATOMIC_RELEASE);
+    return status;
+}
+
+rc_node rc_node_new(void)
+{
+    struct node *node = calloc(1, sizeof *node);
+    if (node == NULL) return 0;
     node->box.state.struct_size = sizeof node->box.state;
     node->box.proposed.struct_size = sizeof node->box.proposed;
     node->box.error.struct_size = sizeof node->box.error;
-    return node;
+    return (rc_node)node;
 }
 
-int32_t rc_create(rc_node *node, raftcore_config *config, raftcore_storage *storage)
+int32_t rc_create(rc_node ref, raftcore_config *config, raftcore_storage *storage)
 {
+    struct node *node = of(ref);
     int32_t status = raftcore_node_create(config, storage, &node->core, &node->box.error);
     node->box.id = config->id;
     if (status != RAFTCORE_OK) return status;
-    return raftcore_node_ready_word(node->core, &node->box.word, &node->box.error);
+    status = raftcore_node_ready_word(node->core, &node->word, &node->box.error);
+    return status == RAFTCORE_OK ? leave(node, status) : status;
 }
 
-void rc_node_free(rc_node *node)
+void rc_node_close(rc_node ref)
 {
-    if (node->core != NULL) (void)enter(node);
+    struct node *node = of(ref);
+    if (node->core == NULL) return;
+    (void)enter(node);
     raftcore_node_destroy(node->core);
-    free(node);
+    node->core = NULL;
+    __atomic_store_n(&node->box.has_ready, 0, __ATOMIC_RELEASE);
+}
+
+void rc_node_free(rc_node ref)
+{
+    rc_node_close(ref);
+    free(of(ref));
 }
 
 static void log_line(void *user_data, raftcore_log_level level, const char *text, size_t len)
@@ -65,15 +91,17 @@ static void release(void *user_data)
     raftcoreGoRelease((uint64_t)(uintptr_t)user_data);
 }
 
-int32_t rc_set_log(rc_node *node, int32_t level, uint64_t handle)
+int32_t rc_set_log(rc_node ref, int32_t level, uint64_t handle)
 {
+    struct node *node = of(ref);
     return raftcore_node_set_log(node->core, level, log_line, (void *)(uintptr_t)handle, release,
                                  &node->box.error);
 }
 
-int32_t rc_bootstrap(rc_node *node, const uint64_t *ids, const uint64_t *lengths, size_t count,
+int32_t rc_bootstrap(rc_node ref, const uint64_t *ids, const uint64_t *lengths, size_t count,
                      const uint8_t *contexts)
 {
+    struct node *node = of(ref);
     raftcore_peer *peers = calloc(count + 1, sizeof *peers);
     if (peers == NULL) return RAFTCORE_ERR_OS;
     for (size_t i = 0; i < count; i++) {
@@ -84,27 +112,31 @@ int32_t rc_bootstrap(rc_node *node, const uint64_t *ids, const uint64_t *lengths
     }
     int32_t status = raftcore_node_bootstrap(node->core, peers, count, &node->box.error);
     free(peers);
-    return status;
+    return leave(node, status);
 }
 
-int32_t rc_tick(rc_node *node)
+int32_t rc_tick(rc_node ref)
 {
-    return raftcore_node_tick(node->core, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_tick(node->core, &node->box.error));
 }
 
-int32_t rc_tick_quiesced(rc_node *node)
+int32_t rc_tick_quiesced(rc_node ref)
 {
-    return raftcore_node_tick_quiesced(node->core, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_tick_quiesced(node->core, &node->box.error));
 }
 
-int32_t rc_campaign(rc_node *node)
+int32_t rc_campaign(rc_node ref)
 {
-    return raftcore_node_campaign(node->core, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_campaign(node->core, &node->box.error));
 }
 
-int32_t rc_step(rc_node *node, const uint8_t *data, size_t len)
+int32_t rc_step(rc_node ref, const uint8_t *data, size_t len)
 {
-    return raftcore_node_step(node->core, data, len, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_step(node->core, data, len, &node->box.error));
 }
 
 /* Makes entries of a packed array. Their data stays where it is. */
@@ -124,9 +156,10 @@ static void unpack(raftcore_entry *array, const uint8_t *packed, size_t count)
     }
 }
 
-int32_t rc_step_kept(rc_node *node, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
+int32_t rc_step_kept(rc_node ref, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
                      uint64_t index, uint64_t commit, const uint64_t *words, size_t count)
 {
+    struct node *node = of(ref);
     raftcore_message head = RAFTCORE_MESSAGE_INIT;
     head.kind = RAFTCORE_MESSAGE_APPEND;
     head.to = to;
@@ -135,124 +168,164 @@ int32_t rc_step_kept(rc_node *node, uint64_t to, uint64_t from, uint64_t term, u
     head.log_term = log_term;
     head.index = index;
     head.commit = commit;
-    return raftcore_node_step_kept(node->core, &head, words, words + count, count,
-                                   &node->box.taken, &node->box.error);
+    return leave(node, raftcore_node_step_kept(node->core, &head, words, words + count, count,
+                                   &node->box.taken, &node->box.error));
 }
 
-int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_step_plain(rc_node ref, int32_t kind, uint32_t reject, uint64_t to, uint64_t from,
+                      uint64_t term, uint64_t log_term, uint64_t index, uint64_t commit,
+                      uint64_t reject_hint)
+{
+    struct node *node = of(ref);
+    raftcore_message message = RAFTCORE_MESSAGE_INIT;
+    message.kind = kind;
+    message.reject = reject;
+    message.to = to;
+    message.from = from;
+    message.term = term;
+    message.log_term = log_term;
+    message.index = index;
+    message.commit = commit;
+    message.reject_hint = reject_hint;
+    return leave(node, raftcore_node_step_message(node->core, &message, &node->box.error));
+}
+
+int32_t rc_step_many(rc_node ref, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses)
 {
-    return raftcore_node_step_packed(node->core, data, len, lengths, count, statuses,
-                                     &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_step_packed(node->core, data, len, lengths, count, statuses,
+                                     &node->box.error));
 }
 
-int32_t rc_propose(rc_node *node, const uint8_t *data, size_t len)
+int32_t rc_propose(rc_node ref, const uint8_t *data, size_t len)
 {
-    return raftcore_node_propose(node->core, data, len, &node->box.proposed, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_propose(node->core, data, len, &node->box.proposed,
+                                             &node->box.error));
 }
 
-int32_t rc_propose_kept(rc_node *node, const uint64_t *lengths, size_t count)
+int32_t rc_propose_kept(rc_node ref, const uint64_t *lengths, size_t count)
 {
-    return raftcore_node_propose_kept(node->core, lengths, count, &node->box.proposed,
-                                      &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_propose_kept(node->core, lengths, count, &node->box.proposed,
+                                      &node->box.error));
 }
 
-int32_t rc_propose_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_propose_many(rc_node ref, const uint8_t *data, size_t len, const uint64_t *lengths,
                         size_t count)
 {
-    return raftcore_node_propose_packed(node->core, data, len, lengths, count, &node->box.proposed,
-                                        &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_propose_packed(node->core, data, len, lengths, count,
+                                                    &node->box.proposed, &node->box.error));
 }
 
-int32_t rc_propose_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len)
+int32_t rc_propose_conf_change(rc_node ref, int32_t kind, const uint8_t *data, size_t len)
 {
-    return raftcore_node_propose_conf_change_entry(node->core, kind, data, len, &node->box.proposed,
-                                                   &node->box.error);
+    struct node *node = of(ref);
+    int32_t status = raftcore_node_propose_conf_change_entry(
+        node->core, kind, data, len, &node->box.proposed, &node->box.error);
+    return leave(node, status);
 }
 
-int32_t rc_apply_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len,
+int32_t rc_apply_conf_change(rc_node ref, int32_t kind, const uint8_t *data, size_t len,
                              raftcore_conf_state **out)
 {
+    struct node *node = of(ref);
     raftcore_conf_change *change = NULL;
     int32_t status = raftcore_conf_change_decode(kind, data, len, &change, &node->box.error);
     if (status != RAFTCORE_OK) return status;
     status = raftcore_node_apply_conf_change(node->core, change, out, &node->box.error);
     raftcore_conf_change_destroy(change);
-    return status;
+    return leave(node, status);
 }
 
-int32_t rc_apply_entry(rc_node *node, uint64_t term, uint64_t index, int32_t kind,
+int32_t rc_apply_entry(rc_node ref, uint64_t term, uint64_t index, int32_t kind,
                        const uint8_t *data, size_t len, raftcore_conf_state **out)
 {
+    struct node *node = of(ref);
     raftcore_entry entry = {.term = term, .index = index, .kind = kind,
                             .data = {.data = data, .len = len}};
-    return raftcore_node_apply_conf_change_entry(node->core, &entry, out, &node->box.error);
+    return leave(node, raftcore_node_apply_conf_change_entry(node->core, &entry, out,
+                                                             &node->box.error));
 }
 
-int32_t rc_read_index(rc_node *node, const uint8_t *data, size_t len)
+int32_t rc_read_index(rc_node ref, const uint8_t *data, size_t len)
 {
-    return raftcore_node_read_index(node->core, data, len, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_read_index(node->core, data, len, &node->box.error));
 }
 
-int32_t rc_transfer_leader(rc_node *node, uint64_t to)
+int32_t rc_transfer_leader(rc_node ref, uint64_t to)
 {
-    return raftcore_node_transfer_leader(node->core, to, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_transfer_leader(node->core, to, &node->box.error));
 }
 
-int32_t rc_forget_leader(rc_node *node)
+int32_t rc_forget_leader(rc_node ref)
 {
-    return raftcore_node_forget_leader(node->core, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_forget_leader(node->core, &node->box.error));
 }
 
-int32_t rc_report_unreachable(rc_node *node, uint64_t peer)
+int32_t rc_report_unreachable(rc_node ref, uint64_t peer)
 {
-    return raftcore_node_report_unreachable(node->core, peer, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_report_unreachable(node->core, peer, &node->box.error));
 }
 
-int32_t rc_report_snapshot(rc_node *node, uint64_t peer, int32_t status)
+int32_t rc_report_snapshot(rc_node ref, uint64_t peer, int32_t status)
 {
-    return raftcore_node_report_snapshot(node->core, peer, status, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_report_snapshot(node->core, peer, status, &node->box.error));
 }
 
-int32_t rc_ready(rc_node *node)
+int32_t rc_ready(rc_node ref)
 {
-    return raftcore_node_ready(node->core, &node->box.ready, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_ready(node->core, &node->box.ready, &node->box.error));
 }
 
-int32_t rc_persist(rc_node *node)
+int32_t rc_persist(rc_node ref)
 {
-    return enter(node);
+    struct node *node = of(ref);
+    return leave(node, enter(node));
 }
 
-int32_t rc_state(rc_node *node)
+int32_t rc_state(rc_node ref)
 {
-    return raftcore_node_status(node->core, &node->box.state, NULL);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_status(node->core, &node->box.state, NULL));
 }
 
-int32_t rc_advance(rc_node *node)
+int32_t rc_advance(rc_node ref)
 {
+    struct node *node = of(ref);
     int32_t status = enter(node);
-    if (status != RAFTCORE_OK) return status;
+    if (status != RAFTCORE_OK) return leave(node, status);
     status = raftcore_node_advance(node->core, node->box.ready, &node->box.error);
     if (status == RAFTCORE_OK) node->box.ready = NULL;
-    return status;
+    return leave(node, status);
 }
 
-int32_t rc_release(rc_node *node)
+int32_t rc_release(rc_node ref)
 {
+    struct node *node = of(ref);
     int32_t status = raftcore_node_release(node->core, node->box.ready, &node->box.error);
     if (status == RAFTCORE_OK) node->box.ready = NULL;
-    return status;
+    return leave(node, status);
 }
 
-int32_t rc_storage_response(rc_node *node, uint64_t number)
+int32_t rc_storage_response(rc_node ref, uint64_t number)
 {
-    return raftcore_node_storage_response(node->core, number, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_storage_response(node->core, number, &node->box.error));
 }
 
-int32_t rc_details(rc_node *node, raftcore_details **out)
+int32_t rc_details(rc_node ref, raftcore_details **out)
 {
-    return raftcore_node_details(node->core, out, &node->box.error);
+    struct node *node = of(ref);
+    return leave(node, raftcore_node_details(node->core, out, &node->box.error));
 }
 
 /* ---- a storage written in Go ---- */

@@ -18,8 +18,8 @@ typedef struct rc_box {
     /* The RAFTCORE_PERSIST_ parts of it that the application has stored, and that wait to be given
        to the memory storage with the next call. */
     uint32_t stored;
-    /* Where the node says whether it has a Ready. */
-    const int32_t *word;
+    /* Whether the node had a Ready when its last call returned. */
+    int32_t has_ready;
     /* Whether the log ends with what rc_step_kept handed in. */
     int32_t taken;
     /* What rc_state wrote. */
@@ -30,9 +30,9 @@ typedef struct rc_box {
     raftcore_error error;
 } rc_box;
 
-/* A box and its node. Go does not see inside: cgo looks for pointers of Go's in whatever it can see
-   of an argument, at each call. */
-typedef struct rc_node rc_node;
+/* The address of a box and its node. Go has it as a number: cgo looks for pointers of Go's behind
+   whatever it can see to be a pointer, at each call. */
+typedef uintptr_t rc_node;
 
 /* A head in a packed array of entries; len bytes of data follow it, and then the next head. */
 typedef struct rc_head {
@@ -47,43 +47,50 @@ typedef struct rc_head {
 uintptr_t rc_thread(void);
 
 /* Calls on a node. What they return is the library's status. */
-rc_node *rc_node_new(void);
-rc_box *rc_box_of(rc_node *node);
-int32_t rc_create(rc_node *node, raftcore_config *config, raftcore_storage *storage);
-void rc_node_free(rc_node *node);
-int32_t rc_set_log(rc_node *node, int32_t level, uint64_t handle);
-int32_t rc_bootstrap(rc_node *node, const uint64_t *ids, const uint64_t *lengths, size_t count,
+rc_node rc_node_new(void);
+rc_box *rc_box_of(rc_node ref);
+int32_t rc_create(rc_node ref, raftcore_config *config, raftcore_storage *storage);
+/* Frees the node. The box stays, and says that there is no Ready. */
+void rc_node_close(rc_node ref);
+/* Frees both. */
+void rc_node_free(rc_node ref);
+int32_t rc_set_log(rc_node ref, int32_t level, uint64_t handle);
+int32_t rc_bootstrap(rc_node ref, const uint64_t *ids, const uint64_t *lengths, size_t count,
                      const uint8_t *contexts);
-int32_t rc_tick(rc_node *node);
-int32_t rc_tick_quiesced(rc_node *node);
-int32_t rc_campaign(rc_node *node);
-int32_t rc_step(rc_node *node, const uint8_t *data, size_t len);
-/* The terms of the entries, and then the lengths of their payloads. */
-int32_t rc_step_kept(rc_node *node, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
+int32_t rc_tick(rc_node ref);
+int32_t rc_tick_quiesced(rc_node ref);
+int32_t rc_campaign(rc_node ref);
+int32_t rc_step(rc_node ref, const uint8_t *data, size_t len);
+/* A message without entries, context and snapshot. */
+int32_t rc_step_plain(rc_node ref, int32_t kind, uint32_t reject, uint64_t to, uint64_t from,
+                      uint64_t term, uint64_t log_term, uint64_t index, uint64_t commit,
+                      uint64_t reject_hint);
+/* An append: the terms of its entries, and then the lengths of their payloads. */
+int32_t rc_step_kept(rc_node ref, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
                      uint64_t index, uint64_t commit, const uint64_t *words, size_t count);
-int32_t rc_step_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_step_many(rc_node ref, const uint8_t *data, size_t len, const uint64_t *lengths,
                      size_t count, int32_t *statuses);
-int32_t rc_propose(rc_node *node, const uint8_t *data, size_t len);
-int32_t rc_propose_kept(rc_node *node, const uint64_t *lengths, size_t count);
-int32_t rc_propose_many(rc_node *node, const uint8_t *data, size_t len, const uint64_t *lengths,
+int32_t rc_propose(rc_node ref, const uint8_t *data, size_t len);
+int32_t rc_propose_kept(rc_node ref, const uint64_t *lengths, size_t count);
+int32_t rc_propose_many(rc_node ref, const uint8_t *data, size_t len, const uint64_t *lengths,
                         size_t count);
-int32_t rc_propose_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len);
-int32_t rc_apply_conf_change(rc_node *node, int32_t kind, const uint8_t *data, size_t len,
+int32_t rc_propose_conf_change(rc_node ref, int32_t kind, const uint8_t *data, size_t len);
+int32_t rc_apply_conf_change(rc_node ref, int32_t kind, const uint8_t *data, size_t len,
                              raftcore_conf_state **out);
-int32_t rc_apply_entry(rc_node *node, uint64_t term, uint64_t index, int32_t kind,
+int32_t rc_apply_entry(rc_node ref, uint64_t term, uint64_t index, int32_t kind,
                        const uint8_t *data, size_t len, raftcore_conf_state **out);
-int32_t rc_read_index(rc_node *node, const uint8_t *data, size_t len);
-int32_t rc_transfer_leader(rc_node *node, uint64_t to);
-int32_t rc_forget_leader(rc_node *node);
-int32_t rc_report_unreachable(rc_node *node, uint64_t peer);
-int32_t rc_report_snapshot(rc_node *node, uint64_t peer, int32_t status);
-int32_t rc_ready(rc_node *node);
-int32_t rc_persist(rc_node *node);
-int32_t rc_state(rc_node *node);
-int32_t rc_advance(rc_node *node);
-int32_t rc_release(rc_node *node);
-int32_t rc_storage_response(rc_node *node, uint64_t number);
-int32_t rc_details(rc_node *node, raftcore_details **out);
+int32_t rc_read_index(rc_node ref, const uint8_t *data, size_t len);
+int32_t rc_transfer_leader(rc_node ref, uint64_t to);
+int32_t rc_forget_leader(rc_node ref);
+int32_t rc_report_unreachable(rc_node ref, uint64_t peer);
+int32_t rc_report_snapshot(rc_node ref, uint64_t peer, int32_t status);
+int32_t rc_ready(rc_node ref);
+int32_t rc_persist(rc_node ref);
+int32_t rc_state(rc_node ref);
+int32_t rc_advance(rc_node ref);
+int32_t rc_release(rc_node ref);
+int32_t rc_storage_response(rc_node ref, uint64_t number);
+int32_t rc_details(rc_node ref, raftcore_details **out);
 
 /* A storage whose callbacks are the //export functions of callbacks.go. */
 int32_t rc_storage_callbacks(uint64_t handle, raftcore_storage **out, raftcore_error *error);
