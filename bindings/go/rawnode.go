@@ -336,7 +336,7 @@ func (rn *RawNode) Ready() Ready {
 	switch {
 	case rn.async:
 		rn.await(rd.Responses)
-	case rn.memory != nil:
+	case rn.memory != nil && (len(rd.Entries) > 0 || rd.HardState != nil || rd.Snapshot != nil):
 		rn.memory.node.Store(rn.node)
 	}
 	return rd.Ready
@@ -353,7 +353,7 @@ func (rn *RawNode) Advance(_ Ready) {
 		rn.logger.Errorf("raft: the Ready stays outstanding: %v", err)
 		return
 	}
-	if rn.memory != nil {
+	if rn.memory != nil && rn.memory.node.Load() == rn.node {
 		rn.memory.node.CompareAndSwap(rn.node, nil)
 	}
 }

@@ -101,13 +101,17 @@ func (n *Node) proposeKept(payloads [][]byte) (Proposed, bool, error) {
 
 // proposed makes the entries that payloads became.
 func (s *slabs) proposed(p Proposed, payloads [][]byte) {
-	pointers := take(&s.pointers, len(payloads), pointerChunk)
-	slots := take(&s.entries, len(payloads), entryChunk)
+	count := len(payloads)
+	pointers := take(&s.pointers, count, pointerChunk)
+	entries := take(&s.entries, count, entryChunk)
+	numbers := take(&s.numbers, count+1, numberChunk)
+	term, indexes := &numbers[0], numbers[1:]
+	*term = p.Term
 	for i, data := range payloads {
-		slot := &slots[i]
-		slot.term, slot.index = p.Term, p.First+uint64(i)
-		slot.entry.Term, slot.entry.Index, slot.entry.Data = &slot.term, &slot.index, data
-		pointers[i] = &slot.entry
+		indexes[i] = p.First + uint64(i)
+		e := &entries[i]
+		e.Term, e.Index, e.Data = term, &indexes[i], data
+		pointers[i] = e
 	}
 	s.log.put(p.First, pointers)
 }

@@ -159,13 +159,6 @@ func (n *Node) Advance() error {
 	return nil
 }
 
-// entrySlot is an entry and what it points to.
-type entrySlot struct {
-	entry       pb.Entry
-	term, index uint64
-	kind        pb.EntryType
-}
-
 // messageSlot is a message and its kind. The numbers that it points to are in a slab of their own,
 // since no kind has all of them.
 type messageSlot struct {
@@ -184,13 +177,15 @@ type stateSlot struct {
 // Readies or for one large one. What is handed out is never taken back: a slab lives as long as
 // anything in it is in use.
 type slabs struct {
-	entries  []entrySlot
+	entries  []pb.Entry
 	pointers []*pb.Entry
 	data     []byte
 	messages []messageSlot
 	outgoing []*pb.Message
 	numbers  []uint64
-	states   []stateSlot
+	// What messages had last: the next ones have the same.
+	from, term *uint64
+	states     []stateSlot
 	// What the library has yet to hand out, or to hand out as committed: up to applied it has.
 	log     run
 	applied uint64
@@ -357,31 +352,31 @@ func (s *slabs) find(c *C.raftcore_entry) *pb.Entry {
 
 // copyMissing copies what out has not, whose payloads have so many bytes.
 func (s *slabs) copyMissing(out []*pb.Entry, c *C.raftcore_entries, missing, size int) {
-	slots := take(&s.entries, missing, entryChunk)
+	entries := take(&s.entries, missing, entryChunk)
+	numbers := take(&s.numbers, 2*missing, numberChunk)
 	data := take(&s.data, size, dataChunk)
 	for i := range out {
 		if out[i] != nil {
 			continue
 		}
-		e := at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i)
-		slot := &slots[0]
-		slots = slots[1:]
-		set(&slot.entry.Term, &slot.term, e.term)
-		set(&slot.entry.Index, &slot.index, e.index)
-		if e.kind != C.RAFTCORE_ENTRY_NORMAL {
-			slot.kind = pb.EntryType(e.kind)
-			slot.entry.Type = &slot.kind
+		c := at[C.raftcore_entry](unsafe.Pointer(c.items), c.stride, i)
+		e := &entries[0]
+		set(&e.Term, &numbers[0], c.term)
+		set(&e.Index, &numbers[1], c.index)
+		entries, numbers = entries[1:], numbers[2:]
+		if c.kind != C.RAFTCORE_ENTRY_NORMAL {
+			e.Type = pb.EntryType(c.kind).Enum()
 		}
-		if length := int(e.data.len); length > 0 {
-			slot.entry.Data = data[:length:length]
+		if length := int(c.data.len); length > 0 {
+			e.Data = data[:length:length]
 			data = data[length:]
-			if e.data.data == nil {
+			if c.data.data == nil {
 				s.lost = true
 			} else {
-				copy(slot.entry.Data, view(e.data.data, e.data.len))
+				copy(e.Data, view(c.data.data, c.data.len))
 			}
 		}
-		out[i] = &slot.entry
+		out[i] = e
 	}
 }
 
@@ -476,17 +471,24 @@ func (s *slabs) message(c *C.raftcore_message) *pb.Message {
 	}
 	// On the wire absent means zero.
 	n := (*[numbersOfMessage]uint64)(s.numbers)
-	n[0], n[1] = uint64(c.to), uint64(c.from)
-	m.To, m.From = &n[0], &n[1]
-	used := 2
+	n[0] = uint64(c.to)
+	m.To = &n[0]
+	used := 1
 	number := func(value C.uint64_t) *uint64 {
 		slot := &n[used&(numbersOfMessage-1)]
 		*slot = uint64(value)
 		used++
 		return slot
 	}
+	if s.from == nil || *s.from != uint64(c.from) {
+		s.from = number(c.from)
+	}
+	m.From = s.from
 	if c.term != 0 {
-		m.Term = number(c.term)
+		if s.term == nil || *s.term != uint64(c.term) {
+			s.term = number(c.term)
+		}
+		m.Term = s.term
 	}
 	if c.log_term != 0 {
 		m.LogTerm = number(c.log_term)
@@ -533,9 +535,8 @@ func isRead(c *C.raftcore_message) bool {
 
 func (s *slabs) contextEntry(c *C.raftcore_message) []*pb.Entry {
 	out := take(&s.pointers, 1, pointerChunk)
-	slot := &take(&s.entries, 1, entryChunk)[0]
-	slot.entry.Data = s.bytes(c.context)
-	out[0] = &slot.entry
+	out[0] = &take(&s.entries, 1, entryChunk)[0]
+	out[0].Data = s.bytes(c.context)
 	return out
 }
 
