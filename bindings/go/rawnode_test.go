@@ -132,3 +132,43 @@ func TestGroupCommitsInOrder(t *testing.T) {
 		t.Fatalf("%v", s)
 	}
 }
+
+// HasReady takes no lock: it may be asked at any time, also while the node is closed and after.
+func TestHasReadyIsFalseAfterClose(t *testing.T) {
+	g := newGroup(t, 1, nil)
+	node := g.members[1].RawNode
+	must(t, node.Campaign())
+	if !node.HasReady() {
+		t.Fatal("a candidate has a vote to store")
+	}
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		for node.HasReady() {
+		}
+	}()
+	node.Close()
+	<-asked
+	if node.HasReady() || len(node.Ready().Messages) > 0 {
+		t.Fatal("a closed node has a Ready")
+	}
+}
+
+// Messages of one Ready share the numbers that are the same. Who changes a message puts a number of
+// its own there, as always.
+func TestMessagesHaveTheirOwnReceivers(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	leader := g.members[1]
+	must(t, leader.Campaign())
+	g.settle()
+	must(t, leader.Propose([]byte("x")))
+	messages := leader.Ready().Messages
+	if len(messages) != 2 || messages[0].To == messages[1].To {
+		t.Fatalf("%v", messages)
+	}
+	var nobody uint64
+	messages[0].To, messages[0].From, messages[0].Term = &nobody, &nobody, &nobody
+	if messages[1].GetTo() == 0 || messages[1].GetFrom() != 1 || messages[1].GetTerm() == 0 {
+		t.Fatalf("%v", messages[1])
+	}
+}
