@@ -17,6 +17,7 @@ use crate::backend::{Backend, Held, Occupied};
 use crate::error::Failure;
 use crate::journal::{Journal, Lines};
 use crate::node::raftcore_node;
+use crate::payloads::PayloadRoom;
 use crate::poll::Wakes;
 use crate::readiness::Signal;
 use crate::ready_memory::ReadyMemory;
@@ -48,6 +49,7 @@ unsafe impl Sync for Handle {}
 pub(crate) struct State {
     pub(crate) core: Node<Held>,
     pub(crate) ready: ReadyMemory,
+    pub(crate) payloads: PayloadRoom,
     pub(crate) awaited: Awaited,
     pub(crate) signal: Option<Signal>,
     /// Whether the program has asked where the word is.
@@ -78,6 +80,7 @@ impl Handle {
         let state = State {
             core,
             ready,
+            payloads: PayloadRoom::default(),
             awaited: Awaited::default(),
             signal: None,
             word_is_read: false,

@@ -57,6 +57,7 @@ pub mod log;
 pub mod membership;
 pub mod message;
 pub mod node;
+mod payloads;
 pub mod poll;
 pub mod propose;
 pub mod ready;

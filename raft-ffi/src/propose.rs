@@ -94,10 +94,16 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (node, out, payloads) = unsafe {
-            let payloads = slice::copy_many(payloads, count, "payloads")?;
+            let payloads = slice::array(payloads, count, "payloads")?;
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
-        let proposed = node.call(|state| Ok(state.core.propose_many(payloads)?))?;
+        let proposed = node.call(|state| {
+            // SAFETY: as above.
+            let copied = unsafe {
+                slice::copy_into(payloads, "payloads", |bytes| state.payloads.take(bytes))
+            };
+            Ok(state.core.propose_many(copied?)?)
+        })?;
         write(out, proposed.into());
         Ok(())
     })
@@ -118,10 +124,13 @@ pub unsafe extern "C" fn raftcore_node_propose_packed(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (node, out, payloads) = unsafe {
-            let payloads = slice::copy_packed(bytes, len, lengths, count)?;
+            let payloads = slice::packed(bytes, len, lengths, count)?;
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
-        let proposed = node.call(|state| Ok(state.core.propose_many(payloads)?))?;
+        let proposed = node.call(|state| {
+            let copied = payloads.copy_into(|bytes| state.payloads.take(bytes));
+            Ok(state.core.propose_many(copied)?)
+        })?;
         write(out, proposed.into());
         Ok(())
     })

@@ -172,10 +172,20 @@ pub(crate) unsafe fn copy_many(
     name: &str,
 ) -> Result<Vec<Bytes>, Failure> {
     // SAFETY: as promised by the caller.
-    let (slices, block) = unsafe {
-        let slices = array(slices, count, name)?;
-        (slices, gather(slices.iter().copied(), name)?)
-    };
+    unsafe { copy_into(array(slices, count, name)?, name, BytesMut::with_capacity) }
+}
+
+/// As [`copy_many`], into memory that `take` has, an empty buffer with room for so many bytes.
+///
+/// # Safety
+/// As for [`array`], for each slice.
+pub(crate) unsafe fn copy_into(
+    slices: &[raftcore_slice],
+    name: &str,
+    take: impl FnOnce(usize) -> BytesMut,
+) -> Result<Vec<Bytes>, Failure> {
+    // SAFETY: as promised by the caller.
+    let block = unsafe { gather_into(slices.iter().copied(), name, take) }?;
     Ok(cut(block, slices.iter().map(|slice| slice.len)))
 }
 
@@ -193,6 +203,18 @@ pub(crate) unsafe fn gather(
     slices: impl Iterator<Item = raftcore_slice> + Clone,
     name: &str,
 ) -> Result<BytesMut, Failure> {
+    // SAFETY: as promised by the caller.
+    unsafe { gather_into(slices, name, BytesMut::with_capacity) }
+}
+
+/// # Safety
+/// As for [`array`], for each slice.
+#[inline]
+unsafe fn gather_into(
+    slices: impl Iterator<Item = raftcore_slice> + Clone,
+    name: &str,
+    take: impl FnOnce(usize) -> BytesMut,
+) -> Result<BytesMut, Failure> {
     let mut total = 0usize;
     for slice in slices.clone() {
         // SAFETY: as promised by the caller.
@@ -204,7 +226,7 @@ pub(crate) unsafe fn gather(
             return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
         }
     }
-    let mut block = BytesMut::with_capacity(total);
+    let mut block = take(total);
     for slice in slices.filter(|slice| slice.len > 0) {
         let end = block.len();
         // SAFETY: checked above, and the room for all of them is there.
@@ -216,25 +238,39 @@ pub(crate) unsafe fn gather(
     Ok(block)
 }
 
-/// Pieces of a program's that lie one behind the other, copied in one block that they share.
-///
+/// Pieces of a program's that lie one behind the other.
+pub(crate) struct Packed<'a> {
+    bytes: &'a [u8],
+    lengths: &'a [u64],
+}
+
+impl Packed<'_> {
+    /// A copy in one block that they share, in memory that `take` has: an empty buffer with room
+    /// for so many bytes.
+    pub(crate) fn copy_into(&self, take: impl FnOnce(usize) -> BytesMut) -> Vec<Bytes> {
+        let mut block = take(self.bytes.len());
+        block.extend_from_slice(self.bytes);
+        cut(block, self.lengths.iter().map(|length| *length as usize))
+    }
+}
+
 /// # Safety
 /// As for [`array`], for the bytes and for the lengths.
-pub(crate) unsafe fn copy_packed(
+pub(crate) unsafe fn packed<'a>(
     bytes: *const c_void,
     len: usize,
     lengths: *const u64,
     count: usize,
-) -> Result<Vec<Bytes>, Failure> {
+) -> Result<Packed<'a>, Failure> {
     // SAFETY: as promised by the caller.
-    let (lengths, block): (_, &[u8]) =
+    let (lengths, bytes): (_, &[u8]) =
         unsafe { (array(lengths, count, "lengths")?, array(bytes.cast(), len, "bytes")?) };
     let total = lengths.iter().try_fold(0u64, |sum, length| sum.checked_add(*length));
     if total != Some(len as u64) {
         let text = format!("the sum of lengths is not len, which is {len}");
         return Err(Failure::new(RAFTCORE_ERR_MISUSE, text));
     }
-    Ok(cut(block.into(), lengths.iter().map(|length| *length as usize)))
+    Ok(Packed { bytes, lengths })
 }
 
 /// Ids of a program's, copied.
@@ -294,7 +330,8 @@ mod tests {
         let cut = |lengths: &[u64]| {
             let bytes = b"abc";
             // SAFETY: constants and their lengths.
-            unsafe { copy_packed(bytes.as_ptr().cast(), 3, lengths.as_ptr(), lengths.len()) }
+            unsafe { packed(bytes.as_ptr().cast(), 3, lengths.as_ptr(), lengths.len()) }
+                .map(|packed| packed.copy_into(BytesMut::with_capacity))
         };
         assert_eq!(cut(&[2, 0, 1]).unwrap(), ["ab", "", "c"]);
         for wrong in [&[2][..], &[2, 2], &[], &[u64::MAX, 4]] {

@@ -72,7 +72,8 @@ pub unsafe extern "C" fn raftcore_node_step_packed(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (node, messages) =
-            unsafe { (handle::of(node)?, slice::copy_packed(bytes, len, lengths, count)?) };
+            unsafe { (handle::of(node)?, slice::packed(bytes, len, lengths, count)?) };
+        let messages = messages.copy_into(bytes::BytesMut::with_capacity);
         // SAFETY: as above: `statuses` is NULL or an array of `count`.
         unsafe { step_each(node, messages, statuses, Node::step_encoded) }
     })
