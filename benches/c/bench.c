@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include <malloc.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,6 +128,10 @@ void bench_report(const char *unit, const struct meter *taken, uint64_t units) {
 
 void bench_figure(const char *name, double value) {
     printf("%s %.4f\n", name, value);
+}
+
+void bench_keep_freed_memory(void) {
+    CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1 && mallopt(M_TRIM_THRESHOLD, 1 << 30) == 1);
 }
 
 uint64_t bench_resident_bytes(void) {

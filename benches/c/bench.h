@@ -51,6 +51,8 @@ void bench_add(struct meter *sum, const struct meter *more);
 void bench_report(const char *unit, const struct meter *taken, uint64_t units);
 void bench_figure(const char *name, double value);
 uint64_t bench_resident_bytes(void);
+/* What is freed goes back to the allocator, not to the system, as in the contenders in Rust. */
+void bench_keep_freed_memory(void);
 /* Whether this is the counting build, which is never the one that is timed. */
 int bench_counts(void);
 

@@ -124,6 +124,7 @@ static void run_commit(void) {
     group_create(&group, 1000, 100, 0);
     elect(&group);
     uint64_t before = messages_sent;
+    bench_keep_freed_memory();
 
     struct meter started = bench_start();
     while (proposed < entries) {

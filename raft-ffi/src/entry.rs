@@ -158,16 +158,26 @@ pub(crate) fn give(entries: Entries) -> *mut raftcore_entries {
 impl raftcore_entry {
     /// A view of an entry that somebody else keeps alive.
     pub(crate) fn of(entry: &Entry) -> Self {
-        Self {
-            term: entry.term.0,
-            index: entry.index.0,
-            data: if kept::is_kept(&entry.data) {
-                raftcore_slice { data: ptr::null(), len: entry.data.len() }
-            } else {
-                raftcore_slice::of(&entry.data)
-            },
-            kind: entry.kind as i32,
-            reserved: 0,
+        let mut view = Self::of_bytes(entry);
+        if kept::is_kept(&entry.data) {
+            view.data.data = ptr::null();
+        }
+        view
+    }
+
+    /// The same, of an entry whose payload the program does not keep.
+    #[inline]
+    fn of_bytes(entry: &Entry) -> Self {
+        let (term, index, kind) = (entry.term.0, entry.index.0, entry.kind as i32);
+        Self { term, index, data: raftcore_slice::of(&entry.data), kind, reserved: 0 }
+    }
+
+    /// Adds views of entries that somebody else keeps alive.
+    pub(crate) fn add_all(views: &mut Vec<Self>, entries: &[Entry]) {
+        if kept::may_be() {
+            views.extend(entries.iter().map(Self::of));
+        } else {
+            views.extend(entries.iter().map(Self::of_bytes));
         }
     }
 }

@@ -11,6 +11,7 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
 use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use raftcore::{
@@ -44,6 +45,16 @@ unsafe impl Sync for Standin {}
 
 static STANDIN: Standin = Standin(UnsafeCell::new([0; RAFTCORE_KEPT_MAX as usize]));
 
+/// Whether this process has kept payloads at all: few have, and need not look for them.
+static SOME: AtomicBool = AtomicBool::new(false);
+
+/// Whether an entry may have a payload that the program keeps.
+#[inline]
+pub(crate) fn may_be() -> bool {
+    // Relaxed: whoever sees an entry with one came to it by way of who made it.
+    SOME.load(Ordering::Relaxed)
+}
+
 /// Whether these bytes stand for a payload that the program keeps.
 #[inline]
 pub(crate) fn is_kept(data: &[u8]) -> bool {
@@ -53,6 +64,7 @@ pub(crate) fn is_kept(data: &[u8]) -> bool {
 
 /// What stands for a payload of this length, which is at most the longest.
 fn payload(len: u64) -> Bytes {
+    SOME.store(true, Ordering::Relaxed);
     // SAFETY: it is never written.
     let all: &'static [u8] = unsafe { &*STANDIN.0.get() };
     Bytes::from_static(all.get(..len as usize).unwrap_or_default())

@@ -237,6 +237,21 @@ impl raftcore_message {
         response_number: 0,
     };
 
+    /// Adds one that says nothing. In zeros and a stride, since a copy of `EMPTY` is a call.
+    #[inline]
+    pub(crate) fn add_empty(list: &mut Vec<Self>) -> Option<&mut Self> {
+        list.reserve(1);
+        let place = list.spare_capacity_mut().first_mut()?;
+        // SAFETY: zeros are a message: it has numbers and pointers only. The place is the next.
+        unsafe {
+            place.as_mut_ptr().write_bytes(0, 1);
+            list.set_len(list.len() + 1);
+        }
+        let view = list.last_mut()?;
+        view.entries.stride = Self::EMPTY.entries.stride;
+        Some(view)
+    }
+
     /// Shows the numbers of a message, in a view that is empty.
     #[inline]
     pub(crate) fn show(&mut self, message: &Message) {

@@ -4,13 +4,15 @@
 
 use std::ptr;
 
-use raftcore::{Misuse, NodeId, Snapshot, SoftState};
+use raftcore::{Misuse, Node, NodeId, Snapshot, SoftState};
 
+use crate::backend::Held;
 use crate::entry::{raftcore_entries, raftcore_hard_state};
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, State};
 use crate::message::raftcore_messages;
 use crate::node::raftcore_node;
+use crate::ready_memory::Slot;
 use crate::slice::{Out, raftcore_buffer, raftcore_slice};
 use crate::snapshot::raftcore_snapshot;
 use crate::status::{RAFTCORE_ERR_PANIC, raftcore_status};
@@ -254,7 +256,7 @@ impl State {
         if manner.auto_persist {
             // If the program's own writes to the storage stand in the way, the Ready cannot be
             // advanced, and raftcore_node_persist says why.
-            let _ = self.persist(address, PERSIST_ALL);
+            let _ = Self::persist_in(&mut self.core, slot, PERSIST_ALL);
         }
         Ok(address)
     }
@@ -306,8 +308,11 @@ impl State {
     }
 
     fn persist(&mut self, address: *const raftcore_ready, parts: u32) -> Result<(), Failure> {
-        let slot = self.ready.find(address)?;
-        let storage = self.core.storage_mut().memory_log()?;
+        Self::persist_in(&mut self.core, self.ready.find(address)?, parts)
+    }
+
+    fn persist_in(core: &mut Node<Held>, slot: &mut Slot, parts: u32) -> Result<(), Failure> {
+        let storage = core.storage_mut().memory_log()?;
         let wanted = |part| parts & part != 0 && slot.persisted & part == 0;
         let ready = slot.ready()?;
         let mut done = 0;
@@ -348,6 +353,20 @@ impl raftcore_ready {
         reserved: 0,
         messages_after_apply: raftcore_messages::of(&[]),
     };
+
+    /// Makes it as `EMPTY`, of which a copy is a call.
+    #[inline]
+    pub(crate) fn empty(&mut self) {
+        // SAFETY: zeros are a Ready: it has numbers and pointers only.
+        unsafe { ptr::from_mut(self).write_bytes(0, 1) };
+        self.struct_size = Self::EMPTY.struct_size;
+        self.entries.stride = Self::EMPTY.entries.stride;
+        self.committed.stride = Self::EMPTY.committed.stride;
+        self.read_states.stride = Self::EMPTY.read_states.stride;
+        let lists =
+            [&mut self.messages, &mut self.messages_after_sync, &mut self.messages_after_apply];
+        lists.into_iter().for_each(|list| list.stride = Self::EMPTY.messages.stride);
+    }
 }
 
 impl raftcore_read_states {

@@ -195,8 +195,7 @@ impl Arrays {
             entries = self.add_entries(carried);
         }
         // Filled where it stays: it is too large to be moved for nothing.
-        self.messages.push(raftcore_message::EMPTY);
-        let Some(view) = self.messages.last_mut() else { return };
+        let Some(view) = raftcore_message::add_empty(&mut self.messages) else { return };
         view.show(message);
         if let Some(end) = self.encoded_ends.get(number) {
             let before = number.checked_sub(1).map_or(0, |last| self.encoded_ends[last]);
@@ -252,7 +251,7 @@ impl Views {
         let start = self.items.len();
         for run in entries.slices() {
             self.known.push(Known { run, start: self.items.len() });
-            self.items.extend(run.iter().map(raftcore_entry::of));
+            raftcore_entry::add_all(&mut self.items, run);
         }
         &self.items[start..]
     }

@@ -159,7 +159,7 @@ impl Slot {
     /// Empties the Ready whose memory is no longer valid: a program that looks at it all the same
     /// finds nothing in it instead of what was freed.
     pub(crate) fn blank(&mut self) {
-        self.heads[self.current].ready = raftcore_ready::EMPTY;
+        self.heads[self.current].ready.empty();
     }
 
     /// Makes a new Ready the outstanding one, and returns its address.

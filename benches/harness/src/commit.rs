@@ -1,6 +1,7 @@
 //! W1, W2, W4 and W9: entries are proposed, replicated, committed and applied on every member.
 
 use crate::group::{Group, Network, Setup};
+use crate::large::keep_freed_memory;
 use crate::meter::{Meter, Report};
 use crate::{Args, Member};
 
@@ -35,6 +36,7 @@ pub(crate) fn run<M: Member>(args: &Args) -> Report {
     let mut network = Network::<M>::new(setup.voters, args.number("encoded", 0) == 1);
     let mut group = Group::elected(&setup, &mut network);
     network.lose(args.number("loss", 0));
+    keep_freed_memory();
     let (messages, wire_bytes) = (network.messages, network.wire_bytes);
 
     let meter = Meter::start();

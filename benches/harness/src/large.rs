@@ -54,10 +54,10 @@ pub(crate) fn run<M: Member>(args: &Args) -> Report {
     report
 }
 
-/// Large buffers go back to the allocator, not to the system: otherwise most of what is measured is
-/// the kernel, which clears pages again and again, and how often depends on which buffer happens
+/// What is freed goes back to the allocator, not to the system: otherwise much of what is measured
+/// is the kernel, which clears pages again and again, and how often depends on which buffer happens
 /// to be freed last.
-fn keep_freed_memory() {
+pub(crate) fn keep_freed_memory() {
     for option in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
         // SAFETY: it sets a number in the allocator, before another thread could be there.
         let done = unsafe { libc::mallopt(option, 1 << 30) };
