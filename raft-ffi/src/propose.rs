@@ -100,7 +100,9 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
         let proposed = node.call(|state| {
             // SAFETY: as above.
             let copied = unsafe {
-                slice::copy_into(payloads, "payloads", |bytes| state.payloads.take(bytes))
+                slice::copy_into(payloads, "payloads", |bytes| {
+                    state.payloads.take(bytes, payloads.len())
+                })
             };
             Ok(state.core.propose_many(copied?)?)
         })?;
@@ -128,7 +130,7 @@ pub unsafe extern "C" fn raftcore_node_propose_packed(
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
         let proposed = node.call(|state| {
-            let copied = payloads.copy_into(|bytes| state.payloads.take(bytes));
+            let copied = payloads.copy_into(|bytes| state.payloads.take(bytes, count));
             Ok(state.core.propose_many(copied)?)
         })?;
         write(out, proposed.into());
