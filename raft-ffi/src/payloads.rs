@@ -8,8 +8,8 @@ const BATCHES: usize = 16;
 const BLOCK_MAX: usize = 32 * 1024;
 
 /// Room for the payloads of the next batches. A block for each would be two allocations for each,
-/// of sizes that an allocator is slow at. A block lives as long as an entry in it: a single payload,
-/// all that most groups of many ever get, has memory of its own.
+/// of sizes that an allocator is slow at. A block lives as long as an entry in it, so a single
+/// payload, all that most groups of many ever get, has memory of its own.
 #[derive(Default)]
 pub(crate) struct PayloadRoom(BytesMut);
 
