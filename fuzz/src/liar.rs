@@ -2,7 +2,7 @@
 //! node must not panic; what it cannot live with is a fault, and a faulted node says so from then
 //! on and changes no more.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use arbitrary::{Arbitrary, Unstructured};
 use raftcore::wire;
