@@ -92,6 +92,20 @@ fn the_status_tells_a_full_window() {
     assert!(!is_window_full(&leader, 2) && is_window_full(&leader, 3));
 }
 
+#[test]
+fn the_basic_status_is_the_status_without_the_members() {
+    let mut leader = leader_with(|_| ());
+    leader.propose(payload(5)).unwrap();
+    let (whole, basic) = (leader.status(), leader.basic_status());
+    let of_now = (basic.id, basic.hard_state, basic.soft_state);
+    assert_eq!(of_now, (whole.id, whole.hard_state, whole.soft_state));
+    let of_log = (basic.applied, basic.first_index, basic.last_index);
+    assert_eq!(of_log, (whole.applied, whole.first_index, whole.last_index));
+    let of_leader = (basic.transferring_to, basic.pending_reads, basic.uncommitted_bytes);
+    assert_eq!(of_leader, (whole.transferring_to, whole.pending_reads, whole.uncommitted_bytes));
+    assert_eq!(basic.uncommitted_bytes, 5);
+}
+
 // Probing.
 
 #[test]

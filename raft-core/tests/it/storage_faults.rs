@@ -246,6 +246,18 @@ fn an_advance_that_cannot_be_checked_is_tried_again() {
 }
 
 #[test]
+fn a_storage_need_not_know_the_term_of_what_it_compacted_before_the_advance() {
+    let mut node = Member::new(1, &ALL);
+    node.step(append(2, 1, 1, (0, 0), &[(1, 1)], 1)).unwrap();
+    let ready = node.take_ready();
+    node.storage_mut().inner.persist(&ready).unwrap();
+    node.apply(&ready.committed);
+    node.storage().lie(Call::Term, 0, 1, Lie::Fail(StorageError::Compacted));
+    node.advance(ready).unwrap();
+    assert_eq!((node.status().applied, node.has_ready()), (Index(1), false));
+}
+
+#[test]
 fn a_snapshot_whose_storing_cannot_be_checked_is_tried_again() {
     let mut node = Member::new(1, &ALL);
     let members = crate::support::voters(&ALL);
