@@ -333,6 +333,14 @@ mod tests {
     }
 
     #[test]
+    fn without_a_snapshot_there_are_the_members_of_the_beginning() {
+        let members = ConfState { voters: vec![1, 2], ..ConfState::default() };
+        let storage = MemoryStorage::with_conf_state(members.clone());
+        let expected = Snapshot { conf_state: members, ..Snapshot::default() };
+        assert_eq!(storage.snapshot(), Ok(expected));
+    }
+
+    #[test]
     fn a_snapshot_replaces_the_log_only_when_it_is_newer() {
         let mut storage = filled();
         let made = storage.create_snapshot(Index(5), None, "five").unwrap();

@@ -179,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn windows_are_the_same_if_the_same_is_in_flight() {
+        let mut used = window(&[(1, 5)]);
+        assert_ne!(used, Inflights::default());
+        assert_eq!(used, window(&[(1, 5)]));
+        assert_ne!(used, window(&[(2, 5)]));
+        used.reset();
+        assert_eq!(used, Inflights::default());
+    }
+
+    #[test]
     fn only_use_takes_memory_and_a_reset_keeps_it() {
         let mut window = Inflights::default();
         assert!(window.0.is_none());

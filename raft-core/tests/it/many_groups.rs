@@ -1,6 +1,6 @@
 //! Many groups in one process: what a member weighs, and buffers that all members share.
 
-use raftcore::{Config, Entry, MemoryStorage, Message, Node, Ready};
+use raftcore::{Config, Entry, MemoryStorage, Message, Node, Ready, Storage};
 
 use crate::support::{append, at, heartbeat, texts, voters};
 
@@ -20,6 +20,25 @@ fn a_member_stays_small() {
     check("a node without its storage", size_of::<Node<MemoryStorage>>() - storage, 624);
     check("a storage", storage, 112);
     check("a message", size_of::<Message>(), 72);
+}
+
+#[test]
+fn a_storage_takes_the_entries_of_a_ready_for_itself() {
+    let mut node = alone(1);
+    node.campaign().unwrap();
+    let mut written = 0;
+    while let Some(mut ready) = node.ready().unwrap() {
+        let had = ready.entries.len();
+        node.storage_mut().persist_taking(&mut ready).unwrap();
+        assert!(ready.entries.is_empty());
+        written += had as u64;
+        assert_eq!(node.storage().last_index().unwrap().0, written);
+        if let Some(hard_state) = ready.hard_state {
+            assert_eq!(node.storage().initial_state().unwrap().0, hard_state);
+        }
+        node.advance(ready).unwrap();
+    }
+    assert_eq!(written, 1);
 }
 
 #[test]
