@@ -66,11 +66,7 @@ func (n *Node) StoreEntries(entries []*pb.Entry) bool {
 		return false
 	}
 	h := n.handed.entries
-	if len(h) != len(entries) || &h[0] != &entries[0] {
-		n.mu.Unlock()
-		return false
-	}
-	return n.store(C.RAFTCORE_PERSIST_ENTRIES)
+	return n.store(C.RAFTCORE_PERSIST_ENTRIES, len(h) == len(entries) && &h[0] == &entries[0])
 }
 
 // StoreHardState is StoreEntries for a hard state.
@@ -78,11 +74,7 @@ func (n *Node) StoreHardState(state *pb.HardState) bool {
 	if state == nil || n.enter() != nil {
 		return false
 	}
-	if n.handed.hardState != state {
-		n.mu.Unlock()
-		return false
-	}
-	return n.store(C.RAFTCORE_PERSIST_HARD_STATE)
+	return n.store(C.RAFTCORE_PERSIST_HARD_STATE, n.handed.hardState == state)
 }
 
 // StoreSnapshot is StoreEntries for a snapshot.
@@ -90,19 +82,17 @@ func (n *Node) StoreSnapshot(snap *pb.Snapshot) bool {
 	if snap == nil || n.enter() != nil {
 		return false
 	}
-	if n.handed.snapshot != snap {
-		n.mu.Unlock()
-		return false
-	}
-	return n.store(C.RAFTCORE_PERSIST_SNAPSHOT)
+	return n.store(C.RAFTCORE_PERSIST_SNAPSHOT, n.handed.snapshot == snap)
 }
 
 // store is the end of the calls above: it unlocks.
-func (n *Node) store(part C.uint32_t) bool {
-	n.box.stored |= part
-	ok := n.mirrored(part)
+func (n *Node) store(part C.uint32_t, isHanded bool) bool {
+	if isHanded {
+		n.box.stored |= part
+		isHanded = n.mirrored(part)
+	}
 	n.mu.Unlock()
-	return ok
+	return isHanded
 }
 
 // mirrored has the storage's mirror follow. What could fail there is done in the library first.
@@ -205,7 +195,7 @@ const (
 	messageChunk = 16
 	stateChunk   = 16
 	numberChunk  = 128
-	// A message has at most so many numbers.
+	// A message has at most so many numbers. A power of two: see message.
 	numbersOfMessage = 8
 )
 
@@ -475,7 +465,7 @@ func (s *slabs) message(c *C.raftcore_message) *pb.Message {
 	m.To = &n[0]
 	used := 1
 	number := func(value C.uint64_t) *uint64 {
-		slot := &n[used&(numbersOfMessage-1)]
+		slot := &n[used&(numbersOfMessage-1)] // masked, so that no bound is checked
 		*slot = uint64(value)
 		used++
 		return slot

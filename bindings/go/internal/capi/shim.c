@@ -156,18 +156,26 @@ static void unpack(raftcore_entry *array, const uint8_t *packed, size_t count)
     }
 }
 
-int32_t rc_step_kept(rc_node ref, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
-                     uint64_t index, uint64_t commit, const uint64_t *words, size_t count)
+static raftcore_message head_of(int32_t kind, uint64_t to, uint64_t from, uint64_t term,
+                                uint64_t log_term, uint64_t index, uint64_t commit)
 {
-    struct node *node = of(ref);
     raftcore_message head = RAFTCORE_MESSAGE_INIT;
-    head.kind = RAFTCORE_MESSAGE_APPEND;
+    head.kind = kind;
     head.to = to;
     head.from = from;
     head.term = term;
     head.log_term = log_term;
     head.index = index;
     head.commit = commit;
+    return head;
+}
+
+int32_t rc_step_kept(rc_node ref, uint64_t to, uint64_t from, uint64_t term, uint64_t log_term,
+                     uint64_t index, uint64_t commit, const uint64_t *words, size_t count)
+{
+    struct node *node = of(ref);
+    raftcore_message head =
+        head_of(RAFTCORE_MESSAGE_APPEND, to, from, term, log_term, index, commit);
     return leave(node, raftcore_node_step_kept(node->core, &head, words, words + count, count,
                                    &node->box.taken, &node->box.error));
 }
@@ -177,15 +185,8 @@ int32_t rc_step_plain(rc_node ref, int32_t kind, uint32_t reject, uint64_t to, u
                       uint64_t reject_hint)
 {
     struct node *node = of(ref);
-    raftcore_message message = RAFTCORE_MESSAGE_INIT;
-    message.kind = kind;
+    raftcore_message message = head_of(kind, to, from, term, log_term, index, commit);
     message.reject = reject;
-    message.to = to;
-    message.from = from;
-    message.term = term;
-    message.log_term = log_term;
-    message.index = index;
-    message.commit = commit;
     message.reject_hint = reject_hint;
     return leave(node, raftcore_node_step_message(node->core, &message, &node->box.error));
 }
