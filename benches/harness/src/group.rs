@@ -129,19 +129,26 @@ impl<M: Member> Network<M> {
 
     /// Steps everything that waits for this member. Returns whether there was something.
     fn deliver(&mut self, at: usize, member: &mut M) -> bool {
-        let mut delivered = false;
-        while let Some(message) = self.plain[at].pop_front() {
-            member.step(message);
-            delivered = true;
+        if self.encodes {
+            return self.deliver_encoded(at, member);
         }
+        let inbox = &mut self.plain[at];
+        let delivers = !inbox.is_empty();
+        while let Some(message) = inbox.pop_front() {
+            member.step(message);
+        }
+        delivers
+    }
+
+    fn deliver_encoded(&mut self, at: usize, member: &mut M) -> bool {
+        let delivers = !self.encoded[at].is_empty();
         while let Some(bytes) = self.encoded[at].pop_front() {
             if bytes.as_ref().len() >= LARGE {
                 self.received[at] = bytes.as_ref().as_ptr_range();
             }
             member.step_encoded(bytes);
-            delivered = true;
         }
-        delivered
+        delivers
     }
 
     /// A pseudo-random number (xorshift), the same ones in every run.
