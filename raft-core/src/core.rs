@@ -13,6 +13,7 @@ use crate::message::{Append, AppendResponse, Body, Message, MessageKind};
 use crate::metrics::Metrics;
 use crate::outbox::{Departure, Outbox};
 use crate::state::{HardState, ReadState};
+use crate::work::Work;
 
 /// Called with each event as it happens, from inside the call that caused it.
 pub type Observer = Box<dyn FnMut(&Event) + Send>;
@@ -20,9 +21,9 @@ pub type Observer = Box<dyn FnMut(&Event) + Send>;
 /// The part of a node that does not depend on its role.
 pub(crate) struct Core<S> {
     pub(crate) settings: Settings,
-    pub(crate) term: Term,
-    pub(crate) vote: Option<NodeId>,
-    pub(crate) leader: Option<NodeId>,
+    term: Term,
+    vote: Option<NodeId>,
+    leader: Option<NodeId>,
     pub(crate) log: Log<S>,
     pub(crate) membership: Membership,
     /// How far this node has told the leader of this term that their logs match.
@@ -40,7 +41,9 @@ pub(crate) struct Core<S> {
     pub(crate) outbox: Outbox,
     /// Made for the first read.
     #[expect(clippy::box_collection, reason = "one word in the many nodes that nobody reads")]
-    pub(crate) read_states: Option<Box<Vec<ReadState>>>,
+    read_states: Option<Box<Vec<ReadState>>>,
+    /// What waits for a Ready, besides what the log and the outbox have.
+    work: Work,
     pub(crate) metrics: Metrics,
     /// Boxed once more: one word in who has none.
     pub(crate) observer: Option<Box<Observer>>,
@@ -63,6 +66,7 @@ impl<S: Storage> Core<S> {
             random: Random(seed),
             outbox: Outbox::default(),
             read_states: None,
+            work: Work::NONE,
             metrics: Metrics::default(),
             observer: None,
         };
@@ -72,6 +76,20 @@ impl<S: Storage> Core<S> {
 
     pub(crate) const fn id(&self) -> NodeId {
         self.settings.id
+    }
+
+    pub(crate) const fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Whom this node voted for in this term.
+    pub(crate) const fn vote(&self) -> Option<NodeId> {
+        self.vote
+    }
+
+    /// Who leads this term, as far as this node knows.
+    pub(crate) const fn leader(&self) -> Option<NodeId> {
+        self.leader
     }
 
     pub(crate) const fn hard_state(&self) -> HardState {
@@ -91,17 +109,79 @@ impl<S: Storage> Core<S> {
         self.term.next().max(self.log.last().term)
     }
 
+    /// Goes on where it stopped.
+    pub(crate) const fn recover(&mut self, hard_state: &HardState) {
+        self.term = hard_state.term;
+        self.vote = hard_state.vote;
+    }
+
     /// Enters a term, or starts over in the present one. A vote belongs to one term.
     pub(crate) fn reset(&mut self, term: Term) {
         if self.term != term {
             self.term = term;
             self.vote = None;
+            self.work.note(Work::BALLOT);
         }
-        self.leader = None;
-        self.outbox.take_owed_response();
+        self.set_leader(None);
+        self.outbox.take_owed();
         self.acknowledged = Index::ZERO;
         self.election_elapsed = 0;
         self.draw_election_timeout();
+    }
+
+    /// Votes in this term.
+    pub(crate) fn vote_for(&mut self, candidate: NodeId) {
+        if self.vote != Some(candidate) {
+            self.vote = Some(candidate);
+            self.work.note(Work::BALLOT);
+        }
+    }
+
+    /// Learns who leads this term, or that nobody is known to.
+    #[inline]
+    pub(crate) fn set_leader(&mut self, leader: Option<NodeId>) {
+        if self.leader != leader {
+            self.leader = leader;
+            self.work.note(Work::SOFT_STATE);
+        }
+    }
+
+    /// The role is another one.
+    pub(crate) const fn note_role(&mut self) {
+        self.work.note(Work::SOFT_STATE);
+    }
+
+    /// A read can be answered.
+    pub(crate) fn add_read_state(&mut self, read: ReadState) {
+        self.read_states.get_or_insert_default().push(read);
+        self.work.note(Work::READS);
+    }
+
+    #[cfg(debug_assertions)]
+    pub(crate) fn has_read_states(&self) -> bool {
+        self.read_states.as_ref().is_some_and(|states| !states.is_empty())
+    }
+
+    /// Moves the reads that can be answered into an empty buffer, and leaves that buffer for what
+    /// comes next.
+    pub(crate) fn take_read_states(&mut self, empty: &mut Vec<ReadState>) {
+        if let Some(waiting) = &mut self.read_states
+            && !waiting.is_empty()
+        {
+            std::mem::swap(empty, waiting);
+        }
+    }
+
+    /// What waits for a Ready, messages left out.
+    #[inline(always)]
+    pub(crate) const fn work(&self) -> Work {
+        self.work.and(self.log.work())
+    }
+
+    /// The same; a Ready has all of it from now on.
+    #[inline(always)]
+    pub(crate) const fn take_work(&mut self) -> Work {
+        std::mem::replace(&mut self.work, Work::NONE).and(self.log.take_work())
     }
 
     /// Draws from `[n, 2n)`: split votes are rare because timeouts differ (paper, section 5.2).

@@ -28,7 +28,7 @@ impl<S: Storage> Core<S> {
     /// Whether a leader was heard so recently that this node votes for nobody else.
     pub(crate) fn is_in_lease(&self) -> bool {
         let timeout = self.settings.election_timeout;
-        let follows = self.leader.is_some() && self.election_elapsed < timeout;
+        let follows = self.leader().is_some() && self.election_elapsed < timeout;
         self.settings.check_quorum && (follows || self.is_bound_by_lease())
     }
 
@@ -106,7 +106,7 @@ impl<S: Storage> Raft<S> {
             self.core.next_term()
         } else {
             self.become_candidate();
-            self.core.term
+            self.core.term()
         };
         let core = &mut self.core;
         let (own, last) = (core.id(), core.log.last());
@@ -135,13 +135,13 @@ impl<S: Storage> Raft<S> {
         let core = &mut self.core;
         // A term that began by anything but a request for a vote does not end what was promised.
         let is_bound = core.is_bound_by_lease() && !request.transfer;
-        let free = core.vote.is_none() && core.leader.is_none() && !is_bound;
-        let granted = (free || core.vote == Some(from)) && core.log.is_up_to_date(request.last);
+        let free = core.vote().is_none() && core.leader().is_none() && !is_bound;
+        let granted = (free || core.vote() == Some(from)) && core.log.is_up_to_date(request.last);
         if granted {
             core.election_elapsed = 0;
-            core.vote = Some(from);
+            core.vote_for(from);
         }
-        let answer_term = if granted { term } else { core.term };
+        let answer_term = if granted { term } else { core.term() };
         core.answer_vote(from, answer_term, !granted, false);
     }
 
@@ -149,12 +149,12 @@ impl<S: Storage> Raft<S> {
     #[cold]
     pub(crate) fn on_pre_vote(&mut self, from: NodeId, term: Term, request: VoteRequest) {
         let core = &mut self.core;
-        let free = core.vote.is_none() && core.leader.is_none();
-        let may = free || core.vote == Some(from) || term > core.term;
+        let free = core.vote().is_none() && core.leader().is_none();
+        let may = free || core.vote() == Some(from) || term > core.term();
         let granted = may && core.log.is_up_to_date(request.last);
         // A grant answers in the term that was asked about: in its own, lower one it would be
         // ignored as stale.
-        let answer_term = if granted { term } else { core.term };
+        let answer_term = if granted { term } else { core.term() };
         core.answer_vote(from, answer_term, !granted, true);
     }
 
@@ -167,7 +167,7 @@ impl<S: Storage> Raft<S> {
         candidate.record(from, !response.rejected);
         match self.core.membership.vote_result(|id| candidate.vote_of(id)) {
             VoteResult::Pending => {}
-            VoteResult::Lost => self.become_follower(self.core.term, None),
+            VoteResult::Lost => self.become_follower(self.core.term(), None),
             VoteResult::Won if matches!(self.role, Role::PreCandidate(_)) => {
                 self.ask_for_votes(Campaign::Election);
             }
@@ -193,7 +193,7 @@ impl<S: Storage> Raft<S> {
                 }
             }
         } else {
-            let term = self.core.term;
+            let term = self.core.term();
             self.core.emit(|| Event::QuorumLost { term });
             self.become_follower(term, None);
         }

@@ -10,20 +10,20 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let core = &self.core;
         core.log.check()?;
-        if core.log.last().term > core.term && core.log.has_unstable() {
+        if core.log.last().term > core.term() && core.log.has_unstable() {
             return Err("an entry is newer than the node's term");
         }
         match &self.role {
-            Role::Follower if core.leader == Some(core.id()) => {
+            Role::Follower if core.leader() == Some(core.id()) => {
                 return Err("a follower follows itself");
             }
-            Role::PreCandidate(_) | Role::Candidate(_) if core.leader.is_some() => {
+            Role::PreCandidate(_) | Role::Candidate(_) if core.leader().is_some() => {
                 return Err("a candidate knows a leader");
             }
-            Role::Candidate(_) if core.vote != Some(core.id()) => {
+            Role::Candidate(_) if core.vote() != Some(core.id()) => {
                 return Err("a candidate voted for somebody else");
             }
-            Role::Leader(_) if core.leader != Some(core.id()) => {
+            Role::Leader(_) if core.leader() != Some(core.id()) => {
                 return Err("a leader follows somebody else");
             }
             _ => {}

@@ -88,6 +88,7 @@ mod status;
 mod step;
 mod transfer;
 pub mod wire;
+mod work;
 
 pub use crate::config::{Config, ReadOnly};
 pub use crate::core::Observer;

@@ -2,8 +2,8 @@
 //! faulted state. No rule of the protocol is here.
 
 mod storage_work;
+mod waiting;
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use crate::snapshot::SnapshotStatus;
 use crate::state::{HardState, Peer, RoleKind, Snapshot, SoftState};
 use crate::status::{BasicStatus, Status};
 use crate::wire;
+use crate::work::Work;
 use storage_work::Awaited;
 
 /// The longest payload that can be proposed: the wire counts lengths in 31 bits in some languages.
@@ -49,14 +50,13 @@ const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
 pub struct Node<S: Storage> {
     raft: Raft<S>,
     fault: Option<Box<Fault>>,
-    /// Whether something waits for a Ready, if that was asked since anything happened.
-    waits: Cell<Option<bool>>,
     /// Whether a Ready was handed out and not advanced yet: the last one.
     is_out: bool,
-    /// What the last Ready said, so that the next one says only what changed. The parts of a
+    /// What the application was told last, so that it is told only what changed. The parts of a
     /// [`SoftState`], whose padding would lie idle.
     last_role: RoleKind,
     last_leader: Option<NodeId>,
+    #[cfg(debug_assertions)]
     last_hard_state: HardState,
     ready_count: u64,
     outstanding: Outstanding,
@@ -93,23 +93,24 @@ impl<S: Storage> Node<S> {
         let (hard_state, conf_state) = storage.initial_state()?;
         let membership = Membership::from_conf_state(&conf_state)
             .map_err(|error| Error::from(ConfigError::StoredMembership(error)))?;
-        let log = Log::open(storage, &hard_state, config.applied, config.max_applying_bytes())?;
+        let max_bytes = config.max_applying_bytes();
+        let is_async = settings.async_storage_writes;
+        let log = Log::open(storage, &hard_state, config.applied, max_bytes, !is_async)?;
         let mut core = Core::new(settings, config.seed, log, membership);
-        core.term = hard_state.term;
-        core.vote = hard_state.vote;
+        core.recover(&hard_state);
         if !hard_state.is_empty() {
             // It may have answered a leader right before it stopped.
             core.since_leader = 0;
         }
         let raft = Raft { core, role: Role::Follower };
         let mut node = Self {
+            #[cfg(debug_assertions)]
             last_hard_state: raft.core.hard_state(),
             is_out: false,
             last_role: RoleKind::Follower,
             last_leader: None,
             raft,
             fault: None,
-            waits: Cell::new(None),
             ready_count: 0,
             outstanding: Outstanding::default(),
             awaited: None,
@@ -139,8 +140,6 @@ impl<S: Storage> Node<S> {
             let id = twice.first().map_or(0, |id| id.get());
             return Err(Misuse::DuplicatePeer(id).into());
         }
-        // Nothing is stored yet, so the first Ready has to say everything.
-        self.last_hard_state = HardState::default();
         let raft = &mut self.raft;
         raft.become_follower(Term(1), None);
         for peer in peers {
@@ -316,7 +315,7 @@ impl<S: Storage> Node<S> {
         self.call(|raft| {
             let relies_on_lease = raft.core.settings.read_only != ReadOnly::Safe;
             if matches!(raft.role, Role::Follower) && !relies_on_lease {
-                raft.core.leader = None;
+                raft.core.set_leader(None);
             }
             Ok(())
         })
@@ -363,28 +362,6 @@ impl<S: Storage> Node<S> {
         self.something_waits()
     }
 
-    /// Looks once after each call that changed something: applications ask again and again.
-    #[inline]
-    fn something_waits(&self) -> bool {
-        self.waits.get().unwrap_or_else(|| {
-            let waits = self.look_for_work();
-            self.waits.set(Some(waits));
-            waits
-        })
-    }
-
-    fn look_for_work(&self) -> bool {
-        let Raft { core, role } = &self.raft;
-        !core.outbox.is_empty()
-            || matches!(role, Role::Leader(leader) if leader.owes)
-            || core.log.has_next_unstable()
-            || core.log.has_next_committed(!self.is_async())
-            || !core.hard_state().is(&self.last_hard_state)
-            || !self.raft.soft_state().is(&self.last_soft_state())
-            || core.log.has_next_snapshot()
-            || core.read_states.as_ref().is_some_and(|states| !states.is_empty())
-    }
-
     /// What to do now, if there is something.
     ///
     /// # Errors
@@ -396,22 +373,19 @@ impl<S: Storage> Node<S> {
             let returned = self.outstanding.returned.take();
             return returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into());
         }
-        if let Raft { core, role: Role::Leader(leader) } = &mut self.raft
-            && leader.owes
-        {
-            leader.send_owed(core);
-            self.waits.set(None);
-        }
-        if self.raft.core.outbox.take_owed_response() {
-            self.raft.core.send_owed_response();
-            self.waits.set(None);
+        if self.raft.core.outbox.owes() {
+            self.raft.send_owed();
         }
         if !self.something_waits() {
             return Ok(None);
         }
-        let allow_unstable = !self.is_async();
+        let core = &mut self.raft.core;
         // The one thing that can fail comes first.
-        let committed = self.raft.core.log.next_committed(allow_unstable)?;
+        let committed = if core.work().has(Work::COMMITTED) {
+            core.log.next_committed()?
+        } else {
+            Entries::new()
+        };
         let ready = self.make_ready(committed);
         self.leave();
         Ok(Some(ready))
@@ -625,8 +599,9 @@ impl<S: Storage> Node<S> {
 
     /// On leaving it.
     fn leave(&mut self) {
-        self.waits.set(None);
         debug_assert_eq!(self.raft.check(), Ok(()));
+        #[cfg(debug_assertions)]
+        self.check_work();
     }
 
     fn call<T>(&mut self, act: impl FnOnce(&mut Raft<S>) -> Result<T, Error>) -> Result<T, Error> {
@@ -636,47 +611,39 @@ impl<S: Storage> Node<S> {
         result
     }
 
-    const fn last_soft_state(&self) -> SoftState {
-        SoftState { leader: self.last_leader, role: self.last_role }
-    }
-
     /// Packs everything that waits into a Ready.
     fn make_ready(&mut self, committed: Entries) -> Ready {
-        let is_async = self.is_async();
         let core = &mut self.raft.core;
         let written = core.log.has_unstable().then(|| core.log.last());
-        core.log.accept_applying(&committed, !is_async);
         // It is empty: only what there is needs to be put in.
         let mut ready = self.spare.take().unwrap_or_else(Ready::fresh);
         let contents = &mut *ready;
         self.ready_count = self.ready_count.saturating_add(1);
         contents.number = self.ready_count;
-        contents.must_sync_log = false;
-        if core.log.has_next_unstable() {
+        let work = core.take_work();
+        if work.has(Work::ENTRIES) {
             contents.entries = core.log.accept_entries();
-            contents.must_sync_log = true;
         }
-        contents.snapshot = core.log.accept_snapshot();
-        contents.committed = committed;
-        let Core { outbox, settings, .. } = core;
-        let ReadyContents { messages, messages_after_sync, .. } = contents;
-        outbox.take_into(messages, messages_after_sync, settings);
-        if let Some(waiting) = &mut core.read_states {
-            swap_if_any(&mut contents.read_states, waiting);
+        if work.has(Work::COMMITTED) {
+            core.log.accept_applying(&committed);
+            contents.committed = committed;
         }
-        let (hard_state, last) = (core.hard_state(), self.last_hard_state);
-        if !hard_state.is(&last) {
-            contents.must_sync_log |= hard_state.term != last.term || hard_state.vote != last.vote;
-            contents.hard_state = Some(hard_state);
-            self.last_hard_state = hard_state;
+        if !core.outbox.is_empty() {
+            let Core { outbox, settings, .. } = core;
+            let ReadyContents { messages, messages_after_sync, .. } = contents;
+            outbox.take_into(messages, messages_after_sync, settings);
         }
-        contents.must_sync = contents.must_sync_log || contents.snapshot.is_some();
-        let soft_state = self.raft.soft_state();
-        if !soft_state.is(&self.last_soft_state()) {
-            contents.soft_state = Some(soft_state);
-            SoftState { leader: self.last_leader, role: self.last_role } = soft_state;
+        if work.has(Work::HARD_STATE) {
+            contents.hard_state = Some(core.hard_state());
+            #[cfg(debug_assertions)]
+            (self.last_hard_state = core.hard_state());
         }
-        if is_async {
+        contents.must_sync_log = work.has(Work::ENTRIES.and(Work::BALLOT));
+        contents.must_sync = work.has(Work::ENTRIES.and(Work::BALLOT).and(Work::SNAPSHOT));
+        if work.has(Work::RARE) {
+            self.put_what_is_rare(contents);
+        }
+        if self.is_async() {
             self.attach_storage_work(contents, written);
         } else {
             self.await_advance(contents, written);
@@ -690,7 +657,7 @@ impl<S: Storage> Node<S> {
         let outstanding = &mut self.outstanding;
         self.is_out = true;
         core.outbox.hand_out_own();
-        outstanding.term = core.term;
+        outstanding.term = core.term();
         outstanding.written = written.unwrap_or_default();
         if let Some(snapshot) = &ready.snapshot {
             outstanding.snapshot = Some(Arc::clone(snapshot));
@@ -758,14 +725,6 @@ impl<S: Storage + std::fmt::Debug> std::fmt::Debug for Node<S> {
             .field("log", &self.raft.core.log)
             .field("fault", &self.fault)
             .finish_non_exhaustive()
-    }
-}
-
-/// Moves what waits into an empty buffer, and leaves that buffer for what comes next.
-#[inline]
-fn swap_if_any<T>(empty: &mut Vec<T>, waiting: &mut Vec<T>) {
-    if !waiting.is_empty() {
-        std::mem::swap(empty, waiting);
     }
 }
 

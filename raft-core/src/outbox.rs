@@ -24,6 +24,25 @@ const AFTER_SYNC: u8 = Departure::AfterSync as u8;
 /// In the same set: the leader of this term is to be told that its heartbeat came, when the next
 /// Ready is taken.
 const OWES_HEARTBEAT_RESPONSE: u8 = 8;
+/// Likewise: members are owed appends or a heartbeat by this leader.
+const OWES_APPENDS: u8 = 16;
+const OWED: u8 = OWES_HEARTBEAT_RESPONSE | OWES_APPENDS;
+/// Likewise: something was said to this node itself that no Ready has.
+const OWN: u8 = 32;
+
+/// What is to be built when a Ready is taken.
+#[derive(Clone, Copy)]
+pub(crate) struct OwedMessages(u8);
+
+impl OwedMessages {
+    pub(crate) const fn has_appends(self) -> bool {
+        self.0 & OWES_APPENDS != 0
+    }
+
+    pub(crate) const fn has_heartbeat_response(self) -> bool {
+        self.0 & OWES_HEARTBEAT_RESPONSE != 0
+    }
+}
 
 impl Departure {
     #[inline(always)]
@@ -64,20 +83,30 @@ impl Outbox {
         self.messages.reserve_exact(others);
     }
 
+    /// Whether nothing waits for a Ready.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.departures == 0 && self.own.is_none()
+        self.departures == 0
+    }
+
+    pub(crate) const fn owe_appends(&mut self) {
+        self.departures |= OWES_APPENDS;
+    }
+
+    /// Whether messages are owed that are built when a Ready is taken.
+    pub(crate) const fn owes(&self) -> bool {
+        self.departures & OWED != 0
     }
 
     pub(crate) const fn owe_heartbeat_response(&mut self) {
         self.departures |= OWES_HEARTBEAT_RESPONSE;
     }
 
-    /// Whether it is owed: no longer, from now on.
+    /// What is owed: no longer, from now on.
     #[inline(always)]
-    pub(crate) const fn take_owed_response(&mut self) -> bool {
-        let owes = self.departures & OWES_HEARTBEAT_RESPONSE != 0;
-        self.departures &= !OWES_HEARTBEAT_RESPONSE;
-        owes
+    pub(crate) const fn take_owed(&mut self) -> OwedMessages {
+        let owed = OwedMessages(self.departures & OWED);
+        self.departures &= !OWED;
+        owed
     }
 
     /// What was said to itself belongs to the Ready that is made.
@@ -152,13 +181,14 @@ impl Outbox {
             return;
         }
         self.own.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push(message);
+        self.departures |= OWN;
     }
 
     /// Takes back orders to campaign that were not sent yet.
     pub(crate) fn forget_transfer_orders(&mut self) {
         self.messages.retain(|message| !matches!(message.body, Body::TimeoutNow));
         if self.messages.is_empty() {
-            self.departures &= OWES_HEARTBEAT_RESPONSE;
+            self.departures &= OWED | OWN;
         }
     }
 

@@ -86,7 +86,7 @@ impl<S: Storage> Raft<S> {
         let dropped = match &mut self.role {
             Role::Leader(leader) => match leader.propose(&mut self.core, payloads) {
                 Ok(Admitted { first, last, .. }) => {
-                    return Ok(Proposed::Appended { term: self.core.term, first, last });
+                    return Ok(Proposed::Appended { term: self.core.term(), first, last });
                 }
                 Err(reason) => reason,
             },
@@ -125,7 +125,7 @@ impl<S: Storage> Raft<S> {
         };
         match admitted {
             Ok(Admitted { last: index, replaced, .. }) => {
-                let position = Position { term: self.core.term, index };
+                let position = Position { term: self.core.term(), index };
                 Ok(match replaced {
                     None => ConfChangeOutcome::Appended(position),
                     Some(reason) => ConfChangeOutcome::Replaced { position, reason },
@@ -151,7 +151,7 @@ impl<S: Storage> Core<S> {
         from: NodeId,
         entries: Entries,
     ) -> Result<NodeId, DropReason> {
-        let leader = self.leader.ok_or(DropReason::NoLeader)?;
+        let leader = self.leader().ok_or(DropReason::NoLeader)?;
         if !self.settings.forward_proposals {
             return Err(DropReason::ForwardingDisabled { leader });
         }
@@ -286,7 +286,7 @@ impl Leader {
         payloads: impl Iterator<Item = Payload>,
         replaced: Option<ReplaceReason>,
     ) -> Admitted {
-        let term = core.term;
+        let term = core.term();
         let before = core.log.last_index();
         let mut last = before;
         let mut bytes = self.uncommitted_bytes;

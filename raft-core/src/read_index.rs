@@ -169,7 +169,7 @@ impl<S: Storage> Raft<S> {
     /// The application wants to read.
     pub(crate) fn read_index(&mut self, context: Bytes) -> Result<(), Error> {
         let own = self.core.id();
-        match (&mut self.role, self.core.leader) {
+        match (&mut self.role, self.core.leader()) {
             (Role::Leader(leader), _) => leader.on_read_index(&mut self.core, own, context),
             (Role::Follower, Some(_)) => {
                 self.core.forward_read(own, context);
@@ -183,7 +183,7 @@ impl<S: Storage> Raft<S> {
 impl<S: Storage> Core<S> {
     /// Passes a read on to the leader, in the name of who asked first.
     pub(crate) fn forward_read(&mut self, from: NodeId, context: Bytes) {
-        if let Some(leader) = self.leader {
+        if let Some(leader) = self.leader() {
             let (term, body) = (crate::Term::ZERO, Body::ReadIndex { context });
             self.send_as(Message { to: leader, from, term, body });
         }
@@ -191,7 +191,7 @@ impl<S: Storage> Core<S> {
 
     /// The leader answered a read of this node.
     pub(crate) fn on_read_response(&mut self, index: Index, context: Bytes) {
-        self.read_states.get_or_insert_default().push(ReadState { index, context });
+        self.add_read_state(ReadState { index, context });
     }
 
     /// Gives the answer to whoever asked.
@@ -207,7 +207,7 @@ impl<S: Storage> Core<S> {
     /// Until a leader has committed an entry of its own term, its commit index may be behind what
     /// an earlier leader answered for (thesis, section 6.4, step 1).
     fn has_committed_in_term(&self) -> bool {
-        self.log.term(self.log.committed()) == Some(self.term)
+        self.log.term(self.log.committed()) == Some(self.term())
     }
 }
 

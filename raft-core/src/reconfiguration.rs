@@ -98,7 +98,7 @@ impl<S: Storage> Raft<S> {
             // Removed or demoted. Without stepping down it leads on, without counting itself,
             // until somebody else is elected (thesis, section 4.2.2).
             if core.settings.step_down_on_removal {
-                let term = core.term;
+                let term = core.term();
                 self.become_follower(term, None);
             }
             return;

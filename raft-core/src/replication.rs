@@ -14,6 +14,19 @@ use crate::progress::{Owed, Progress, State};
 use crate::role::{Leader, Raft, Role};
 
 impl<S: Storage> Raft<S> {
+    /// Builds what is owed to others: a leader's appends and heartbeats, or the answer to one.
+    pub(crate) fn send_owed(&mut self) {
+        let owed = self.core.outbox.take_owed();
+        if owed.has_appends()
+            && let Role::Leader(leader) = &mut self.role
+        {
+            leader.send_owed(&mut self.core);
+        }
+        if owed.has_heartbeat_response() {
+            self.core.send_owed_response();
+        }
+    }
+
     /// A tick of a leader: heartbeats, and once in an election timeout a look at the quorum and
     /// at a transfer that takes too long. Returns whether more happened than that time passed.
     pub(crate) fn tick_leader(&mut self) -> bool {
@@ -112,7 +125,7 @@ impl<S: Storage> Core<S> {
 
     /// Builds the answer that the leader is owed, unless it was forgotten meanwhile.
     pub(crate) fn send_owed_response(&mut self) {
-        if let Some(leader) = self.leader {
+        if let Some(leader) = self.leader() {
             self.send(leader, Body::HeartbeatResponse { context: Bytes::new() });
         }
     }
@@ -134,7 +147,7 @@ impl Leader {
         let own = core.id();
         for (to, progress) in self.members.iter_mut().filter(|(id, _)| *id != own) {
             if core.settings.coalesce_appends {
-                self.owes |= core.owe(progress, what);
+                core.owe(progress, what);
             } else {
                 core.append_to(*to, progress, what == Owed::Append);
             }
@@ -151,7 +164,7 @@ impl Leader {
     fn send_append_at<S: Storage>(&mut self, core: &mut Core<S>, place: usize) {
         let Some((to, progress)) = self.members.get_mut(place) else { return };
         if core.settings.coalesce_appends {
-            self.owes |= core.owe(progress, Owed::Append);
+            core.owe(progress, Owed::Append);
         } else {
             core.append_to(*to, progress, true);
         }
@@ -161,7 +174,7 @@ impl Leader {
     fn send_entries_at<S: Storage>(&mut self, core: &mut Core<S>, place: usize) {
         let Some((to, progress)) = self.members.get_mut(place) else { return };
         if core.settings.coalesce_appends {
-            self.owes |= core.owe(progress, Owed::Entries);
+            core.owe(progress, Owed::Entries);
         } else {
             while core.append_to(*to, progress, false) {}
         }
@@ -169,7 +182,6 @@ impl Leader {
 
     /// Builds the appends that members are owed: one each, or as many as it takes.
     pub(crate) fn send_owed<S: Storage>(&mut self, core: &mut Core<S>) {
-        self.owes = false;
         if self.heartbeat_waits {
             self.broadcast_heartbeat(core);
         }
@@ -192,7 +204,7 @@ impl Leader {
     pub(crate) fn send_heartbeats<S: Storage>(&mut self, core: &mut Core<S>) {
         if core.settings.coalesce_appends {
             self.heartbeat_waits = true;
-            self.owes = true;
+            core.outbox.owe_appends();
         } else {
             self.broadcast_heartbeat(core);
         }
@@ -323,7 +335,8 @@ impl Leader {
     pub(crate) fn maybe_commit<S: Storage>(&mut self, core: &mut Core<S>) -> bool {
         let matched = |id| self.progress(id).map(|progress| progress.match_index());
         let index = core.membership.committed_index(matched);
-        if index <= core.log.committed() || !core.log.matches(Position { term: core.term, index }) {
+        if index <= core.log.committed() || !core.log.matches(Position { term: core.term(), index })
+        {
             return false;
         }
         core.commit_to(index);
@@ -362,15 +375,15 @@ impl Leader {
 }
 
 impl<S: Storage> Core<S> {
-    /// Notes what a member is to be sent when the next Ready is taken. Returns whether there is
-    /// something to send, as far as can be told without reading.
-    fn owe(&self, progress: &mut Progress, what: Owed) -> bool {
+    /// Notes what a member is to be sent when the next Ready is taken, if there is something to
+    /// send, as far as can be told without reading.
+    fn owe(&mut self, progress: &mut Progress, what: Owed) {
         let lacks_nothing = progress.next_index() > self.log.last_index();
         if progress.is_paused() || (what == Owed::Entries && lacks_nothing) {
-            return false;
+            return;
         }
         progress.owe(what);
-        true
+        self.outbox.owe_appends();
     }
 
     /// Sends an append or, where the log does not reach back far enough, a snapshot. Returns

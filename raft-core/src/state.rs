@@ -22,20 +22,6 @@ impl HardState {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-
-    /// Equality without branches, which is asked after every call.
-    #[inline(always)]
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        let term = self.term.0 ^ other.term.0;
-        let vote = number_of(self.vote) ^ number_of(other.vote);
-        (term | vote | (self.commit.0 ^ other.commit.0)) == 0
-    }
-}
-
-/// A node's number, zero for none.
-#[inline(always)]
-fn number_of(node: Option<NodeId>) -> u64 {
-    node.map_or(0, NodeId::get)
 }
 
 /// What a node is at the moment.
@@ -60,16 +46,6 @@ pub struct SoftState {
     pub leader: Option<NodeId>,
     /// What this node is.
     pub role: RoleKind,
-}
-
-impl SoftState {
-    /// Equality without branches, as of [`HardState`].
-    #[inline(always)]
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        let leader = number_of(self.leader) ^ number_of(other.leader);
-        let role = (self.role as u64) ^ (other.role as u64);
-        (leader | role) == 0
-    }
 }
 
 /// The members of a group in plain form, as it is stored and sent. Nothing about it is believed

@@ -88,7 +88,7 @@ impl PeerStatus {
 
 impl<S: Storage> Raft<S> {
     pub(crate) const fn soft_state(&self) -> SoftState {
-        SoftState { leader: self.core.leader, role: self.role.kind() }
+        SoftState { leader: self.core.leader(), role: self.role.kind() }
     }
 
     pub(crate) fn basic_status(&self) -> BasicStatus {

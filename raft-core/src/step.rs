@@ -36,7 +36,7 @@ impl<S: Storage> Raft<S> {
         let core = &mut self.core;
         // Nearly all that happens in a group is an append or a heartbeat of the present term to a
         // follower, and its answer. These take their checks in one go: the very ones of `step_any`.
-        let is_of_now = to == core.id() && from != to && term == core.term && term != Term::ZERO;
+        let is_of_now = to == core.id() && from != to && term == core.term() && term != Term::ZERO;
         match (&mut self.role, body) {
             (Role::Follower, Body::Append(append)) if is_of_now => {
                 check_append(core, term, &append)?;
@@ -119,10 +119,10 @@ impl<S: Storage> Raft<S> {
     /// The term rule (paper, section 5.1), with what pre-vote and the lease add to it.
     fn apply_term_rule(&mut self, message: &Message) -> Verdict {
         let Message { from, term, ref body, .. } = *message;
-        if term == Term::ZERO || term == self.core.term {
+        if term == Term::ZERO || term == self.core.term() {
             return Verdict::Current;
         }
-        if term < self.core.term {
+        if term < self.core.term() {
             self.answer_stale(from, body);
             return Verdict::Ignored;
         }
@@ -154,7 +154,7 @@ impl<S: Storage> Raft<S> {
                 core.send(from, Body::AppendResponse(response));
             }
             // A candidate of an earlier term with a longer log would otherwise wait for ever.
-            Body::PreVote(_) => core.answer_vote(from, core.term, true, true),
+            Body::PreVote(_) => core.answer_vote(from, core.term(), true, true),
             _ => {}
         }
     }
@@ -204,7 +204,7 @@ impl<S: Storage> Raft<S> {
     fn on_candidate(&mut self, from: NodeId, body: Body) -> Result<(), Error> {
         match body {
             Body::Append(_) | Body::Heartbeat(_) | Body::Snapshot(_) => {
-                self.become_follower(self.core.term, Some(from));
+                self.become_follower(self.core.term(), Some(from));
                 return self.on_follower(from, body);
             }
             Body::VoteResponse(response) if matches!(self.role, Role::Candidate(_)) => {
@@ -247,7 +247,7 @@ impl<S: Storage> Core<S> {
     fn hear_leader(&mut self, from: NodeId) {
         self.election_elapsed = 0;
         self.since_leader = 0;
-        self.leader = Some(from);
+        self.set_leader(Some(from));
     }
 }
 

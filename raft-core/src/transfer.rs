@@ -11,7 +11,7 @@ use crate::role::{Leader, Raft, Role};
 impl<S: Storage> Raft<S> {
     /// The application wants `to` to lead.
     pub(crate) fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
-        match (&mut self.role, self.core.leader) {
+        match (&mut self.role, self.core.leader()) {
             (Role::Leader(leader), _) => {
                 if leader.progress(to).is_none() || self.core.membership.is_learner(to) {
                     return Err(Misuse::UnknownPeer(to.get()).into());
@@ -32,8 +32,8 @@ impl<S: Storage> Core<S> {
     /// Passes the order on to the leader, in the name of the member that is to lead.
     #[cold]
     pub(crate) fn forward_transfer(&mut self, transferee: NodeId) {
-        if let Some(leader) = self.leader {
-            let (term, body) = (self.term, Body::TransferLeader);
+        if let Some(leader) = self.leader() {
+            let (term, body) = (self.term(), Body::TransferLeader);
             self.send_as(Message { to: leader, from: transferee, term, body });
         }
     }

@@ -22,6 +22,7 @@ use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{ConfigError, Error, StorageError};
 use crate::ids::{Index, Position, Term};
 use crate::state::{HardState, Snapshot};
+use crate::work::Work;
 
 /// The log of one node.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ pub(crate) struct Log<S> {
     /// Set while the limit is reached or the last page was cut off: the next page waits for an
     /// acknowledgement.
     applying_paused: bool,
+    /// Whether entries may be handed out to be applied that are not durable yet. Where storage
+    /// threads write they may not: the apply thread must not overtake the append thread.
+    applies_unstable: bool,
+    /// What waits for a Ready.
+    work: Work,
 }
 
 impl<S: Storage> Log<S> {
@@ -47,6 +53,7 @@ impl<S: Storage> Log<S> {
         hard_state: &HardState,
         applied: Index,
         max_applying_bytes: u64,
+        applies_unstable: bool,
     ) -> Result<Self, Error> {
         let first = storage.first_index()?;
         let last = storage.last_index()?;
@@ -74,7 +81,7 @@ impl<S: Storage> Log<S> {
         if applied < base || applied > committed {
             return Err(ConfigError::Applied { applied, first: base, commit: committed }.into());
         }
-        Ok(Self {
+        let mut log = Self {
             storage,
             terms,
             unstable: Unstable::starting_at(last.next()),
@@ -84,7 +91,20 @@ impl<S: Storage> Log<S> {
             applying_bytes: 0,
             max_applying_bytes,
             applying_paused: false,
-        })
+            applies_unstable,
+            work: Work::NONE,
+        };
+        log.note_committed();
+        Ok(log)
+    }
+
+    pub(crate) const fn work(&self) -> Work {
+        self.work
+    }
+
+    /// A Ready has all of it from now on.
+    pub(crate) const fn take_work(&mut self) -> Work {
+        std::mem::replace(&mut self.work, Work::NONE)
     }
 
     pub(crate) const fn committed(&self) -> Index {
@@ -156,6 +176,7 @@ impl<S: Storage> Log<S> {
         let index = self.last_index().next();
         self.terms.push(Position { term, index });
         self.unstable.push(Entry { term, index, kind, data });
+        self.work.note(Work::ENTRIES);
         index
     }
 
@@ -196,12 +217,18 @@ impl<S: Storage> Log<S> {
             _ => entries.iter().for_each(|entry| self.terms.push(entry.position())),
         }
         self.unstable.extend(entries);
+        self.work.note(Work::ENTRIES);
     }
 
     /// Raises the commit index; it never falls. The caller made sure that the log reaches there.
     pub(crate) fn commit_to(&mut self, index: Index) {
         debug_assert!(index <= self.last_index(), "only what is in the log can be committed");
-        self.committed = self.committed.max(index.min(self.last_index()));
+        let index = index.min(self.last_index());
+        if index > self.committed {
+            self.committed = index;
+            self.work.note(Work::COMMIT);
+            self.note_committed();
+        }
     }
 
     /// The position right before `next`, which an append to a member names; `Compacted` when the
@@ -289,35 +316,33 @@ impl<S: Storage> Log<S> {
         Ok(false)
     }
 
-    /// The highest index that may be handed out to be applied. Where storage threads write, only
-    /// what is durable: the apply thread must not overtake the append thread.
-    fn max_appliable(&self, allow_unstable: bool) -> Index {
-        if allow_unstable {
+    /// The highest index that may be handed out to be applied.
+    fn max_appliable(&self) -> Index {
+        if self.applies_unstable {
             self.committed
         } else {
             self.committed.min(self.unstable.offset.prev())
         }
     }
 
-    pub(crate) fn has_next_committed(&self, allow_unstable: bool) -> bool {
+    /// Whether there are entries to apply that may be handed out.
+    pub(crate) fn has_next_committed(&self) -> bool {
         !self.applying_paused
             && self.unstable.snapshot().is_none()
-            && self.applying < self.max_appliable(allow_unstable)
+            && self.applying < self.max_appliable()
     }
 
-    /// The next page of entries to apply.
+    /// Something changed of which that depends.
     #[inline]
-    pub(crate) fn next_committed(&mut self, allow_unstable: bool) -> Result<Entries, StorageError> {
-        if self.has_next_committed(allow_unstable) {
-            self.page_of_committed(allow_unstable)
-        } else {
-            Ok(Entries::new())
-        }
+    fn note_committed(&mut self) {
+        let has_some = self.has_next_committed();
+        self.work.set(Work::COMMITTED, has_some);
     }
 
-    fn page_of_committed(&mut self, allow_unstable: bool) -> Result<Entries, StorageError> {
+    /// The next page of entries to apply. The caller knows that there is one.
+    pub(crate) fn next_committed(&mut self) -> Result<Entries, StorageError> {
         let budget = self.max_applying_bytes.saturating_sub(self.applying_bytes);
-        let (low, high) = (self.applying.next(), self.max_appliable(allow_unstable).next());
+        let (low, high) = (self.applying.next(), self.max_appliable().next());
         match self.unstable.take_durable_piece(low, high) {
             Some(mut entries) => {
                 entries.limit_encoded_bytes(budget);
@@ -327,16 +352,14 @@ impl<S: Storage> Log<S> {
         }
     }
 
-    /// These entries are handed out to be applied.
-    pub(crate) fn accept_applying(&mut self, entries: &Entries, allow_unstable: bool) {
-        if entries.is_empty() {
-            return;
-        }
+    /// These entries are handed out to be applied. If that was not all, the rest waits until they
+    /// are applied.
+    pub(crate) fn accept_applying(&mut self, entries: &Entries) {
         let bytes = self.applying_bytes_of(entries);
         self.applying = self.applying.plus(entries.len() as u64);
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
-        self.applying_paused = self.applying_bytes >= self.max_applying_bytes
-            || self.applying < self.max_appliable(allow_unstable);
+        self.applying_paused =
+            self.applying_bytes >= self.max_applying_bytes || self.applying < self.max_appliable();
     }
 
     /// The size under which these entries count while they are applied: nobody asks without a
@@ -349,9 +372,12 @@ impl<S: Storage> Log<S> {
     pub(crate) fn applied_to(&mut self, index: Index, bytes: u64) {
         debug_assert!(index <= self.committed, "only what is committed is applied");
         self.applied = self.applied.max(index.min(self.committed));
-        self.applying = self.applying.max(self.applied);
         self.applying_bytes = self.applying_bytes.saturating_sub(bytes);
-        self.applying_paused = self.applying_bytes >= self.max_applying_bytes;
+        if self.applying_paused || self.applying < self.applied {
+            self.applying = self.applying.max(self.applied);
+            self.applying_paused = self.applying_bytes >= self.max_applying_bytes;
+            self.note_committed();
+        }
         self.unstable.release(self.applied);
     }
 
@@ -360,6 +386,7 @@ impl<S: Storage> Log<S> {
         self.unstable.in_progress <= self.last_index()
     }
 
+    #[cfg(debug_assertions)]
     pub(crate) fn has_next_snapshot(&self) -> bool {
         self.unstable.has_next_snapshot()
     }
@@ -389,12 +416,24 @@ impl<S: Storage> Log<S> {
     pub(crate) fn stable_to(&mut self, at: Position) {
         if at.index >= self.unstable.offset && self.matches(at) {
             self.unstable.stable_to(at.index);
+            if !self.applies_unstable {
+                self.note_durable();
+            }
         }
+    }
+
+    /// More may be handed out to be applied, where only what is durable may be, and perhaps less
+    /// to be persisted: a storage thread can speak of entries that came a second time.
+    fn note_durable(&mut self) {
+        self.note_committed();
+        let has_some = self.has_next_unstable();
+        self.work.set(Work::ENTRIES, has_some);
     }
 
     /// The snapshot at this index is durable.
     pub(crate) fn stable_snapshot_to(&mut self, index: Index) {
         self.unstable.stable_snapshot_to(index);
+        self.note_committed();
     }
 
     /// The snapshot to send to a member that is behind the log.
@@ -411,6 +450,8 @@ impl<S: Storage> Log<S> {
         self.committed = snapshot.index();
         self.terms = TermRuns::starting_at(snapshot.position);
         self.unstable.restore(snapshot);
+        self.work = self.work.without(Work::ENTRIES.and(Work::COMMITTED));
+        self.work.note(Work::COMMIT.and(Work::SNAPSHOT));
     }
 
     /// What must hold between any two calls.

@@ -146,7 +146,7 @@ impl Unstable {
     }
 
     /// Whether there is one that was not handed out.
-    #[inline]
+    #[cfg(debug_assertions)]
     pub(super) fn has_next_snapshot(&self) -> bool {
         self.restoring.as_ref().is_some_and(|restoring| !restoring.is_handed_out)
     }

@@ -63,7 +63,7 @@ impl<S: Storage> Node<S> {
                 });
             }
             if written.is_some() || ready.snapshot.is_some() {
-                let (term, snapshot) = (self.raft.core.term, ready.snapshot.clone());
+                let (term, snapshot) = (self.raft.core.term(), ready.snapshot.clone());
                 let kind = LocalKind::Appended { term, last: written, snapshot };
                 replies.push(Reply::Local(self.attach(kind)));
             }

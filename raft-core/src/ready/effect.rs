@@ -41,7 +41,7 @@ impl<S: Storage> Raft<S> {
     /// The log is durable up to here, as of a term. Of an earlier one that says nothing: entries
     /// may have been overwritten since.
     pub(crate) fn on_written(&mut self, term: Term, last: Position) {
-        if term != self.core.term {
+        if term != self.core.term() {
             return;
         }
         self.core.log.stable_to(last);

@@ -15,8 +15,6 @@ const FEW_MEMBERS: usize = 16;
 pub(crate) struct Leader {
     /// One for each member, this node included, sorted by id.
     pub(crate) members: Vec<(NodeId, Progress)>,
-    /// Whether somebody is owed an append or a heartbeat when the next Ready is taken.
-    pub(crate) owes: bool,
     /// Whether all are owed a heartbeat: it is time, or reads wait, which one round confirms.
     pub(crate) heartbeat_waits: bool,
     pub(crate) heartbeat_elapsed: u32,
@@ -48,7 +46,6 @@ impl Leader {
         members.shrink_to_fit();
         Self {
             members,
-            owes: false,
             heartbeat_waits: false,
             heartbeat_elapsed: 0,
             transferee: None,

@@ -50,21 +50,26 @@ pub(crate) struct Raft<S> {
 }
 
 impl<S: Storage> Raft<S> {
+    fn enter(&mut self, role: Role) {
+        self.role = role;
+        self.core.note_role();
+    }
+
     /// Follows in this term, a leader if one is known.
     #[cold]
     pub(crate) fn become_follower(&mut self, term: Term, leader: Option<NodeId>) {
         self.core.reset(term);
-        self.core.leader = leader;
-        self.role = Role::Follower;
+        self.core.set_leader(leader);
+        self.enter(Role::Follower);
         self.core.emit(|| Event::BecameFollower { term, leader });
     }
 
     /// Asks for pre-votes. Neither term nor vote nor clock change (thesis, section 9.6).
     pub(crate) fn become_pre_candidate(&mut self) {
         debug_assert!(self.role.as_leader().is_none(), "a leader does not campaign");
-        self.core.leader = None;
-        self.role = Role::PreCandidate(Box::default());
-        let term = self.core.term;
+        self.core.set_leader(None);
+        self.enter(Role::PreCandidate(Box::default()));
+        let term = self.core.term();
         self.core.emit(|| Event::BecamePreCandidate { term });
     }
 
@@ -73,8 +78,8 @@ impl<S: Storage> Raft<S> {
         debug_assert!(self.role.as_leader().is_none(), "a leader does not campaign");
         let term = self.core.next_term();
         self.core.reset(term);
-        self.core.vote = Some(self.core.id());
-        self.role = Role::Candidate(Box::default());
+        self.core.vote_for(self.core.id());
+        self.enter(Role::Candidate(Box::default()));
         self.core.metrics.campaigns = self.core.metrics.campaigns.saturating_add(1);
         self.core.emit(|| Event::BecameCandidate { term });
     }
@@ -84,13 +89,14 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn become_leader(&mut self) {
         debug_assert!(matches!(self.role, Role::Candidate(_)), "only a candidate wins an election");
         let core = &mut self.core;
-        let (term, id) = (core.term, core.id());
+        let (term, id) = (core.term(), core.id());
         core.reset(term);
-        core.leader = Some(id);
+        core.set_leader(Some(id));
         core.metrics.leaderships = core.metrics.leaderships.saturating_add(1);
         core.emit(|| Event::BecameLeader { term });
         let leader = Leader::new(core);
-        self.role = Role::Leader(Box::new(leader));
+        self.enter(Role::Leader(Box::new(leader)));
+        let core = &mut self.core;
         let index = core.log.append_first(term);
         core.acknowledge_own(index);
     }
