@@ -4,9 +4,10 @@
 //! touch it by mistake. No rule of the protocol is here.
 
 use crate::config::Settings;
+use crate::entry::Entries;
 use crate::error::Error;
 use crate::event::Event;
-use crate::ids::{Index, NodeId, Term};
+use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::{Log, Storage};
 use crate::membership::Membership;
 use crate::message::{Append, AppendResponse, Body, Message, MessageKind};
@@ -211,20 +212,22 @@ impl<S: Storage> Core<S> {
 
     /// Sends an append, the commonest message.
     #[inline(always)]
-    pub(crate) fn send_append(&mut self, to: NodeId, append: impl FnOnce() -> Append) {
-        let (from, term) = (self.id(), self.term);
+    pub(crate) fn send_append(&mut self, to: NodeId, prev: Position, entries: Entries) {
+        let (from, term, commit) = (self.id(), self.term, self.log.committed());
         self.metrics.count_sent(MessageKind::Append);
-        let message = || Message { to, from, term, body: Body::Append(append()) };
-        self.outbox.build(Departure::Now, message);
+        let append = move || Body::Append(Append { prev, entries, commit });
+        self.outbox.build(Departure::Now, move || Message { to, from, term, body: append() });
     }
 
-    /// Sends the answer to it.
+    /// Sends the answer to it: the log matches up to this index.
     #[inline(always)]
-    pub(crate) fn answer_append(&mut self, to: NodeId, response: AppendResponse) {
+    pub(crate) fn answer_append(&mut self, to: NodeId, index: Index) {
         let (from, term) = (self.id(), self.term);
         self.metrics.count_sent(MessageKind::AppendResponse);
-        let message = || Message { to, from, term, body: Body::AppendResponse(response) };
-        self.outbox.build(Departure::AfterSync, message);
+        self.outbox.build(Departure::AfterSync, move || {
+            let body = Body::AppendResponse(AppendResponse { index, rejection: None });
+            Message { to, from, term, body }
+        });
     }
 
     /// Says to itself in this term what will be so when all it wrote until now is durable.

@@ -234,6 +234,21 @@ impl Entries {
         self.parts().iter().map(Self::as_slice)
     }
 
+    /// Whether they all have this term and follow on this index without a gap.
+    #[inline]
+    pub(crate) fn follow(&self, index: Index, term: Term) -> bool {
+        let mut last = index;
+        let mut follows = |entry: &Entry| {
+            last = last.next();
+            entry.term == term && entry.index == last
+        };
+        match self.as_one() {
+            Some([only]) => follows(only),
+            Some(slice) => slice.iter().all(follows),
+            None => self.iter().all(follows),
+        }
+    }
+
     /// The part `[from, to)` of the list, cut to what there is.
     #[must_use]
     pub fn part(&self, from: usize, to: usize) -> Self {

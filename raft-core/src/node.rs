@@ -188,13 +188,9 @@ impl<S: Storage> Node<S> {
     /// proposal that is not taken. Both are counted; neither needs more than a line in a log.
     pub fn step(&mut self, message: Message) -> Result<(), Error> {
         self.enter()?;
-        let (from, kind) = (message.from, message.body.kind());
-        let core = &mut self.raft.core;
-        core.metrics.count_received(kind);
         let result = self.raft.step(message);
         self.leave();
-        // An error is large: only what there is of it is moved.
-        result.map_err(|error| self.raft.core.count_failed(from, kind, error))
+        result
     }
 
     /// Takes a message from a peer as it came over the wire.

@@ -161,8 +161,17 @@ impl Outbox {
     #[inline(always)]
     pub(crate) fn build(&mut self, departure: Departure, message: impl FnOnce() -> Message) {
         self.departures |= departure as u8;
+        if self.messages.len() < self.messages.capacity() {
+            self.messages.push(message());
+        } else {
+            self.build_after_growing(message);
+        }
+    }
+
+    #[cold]
+    fn build_after_growing(&mut self, message: impl FnOnce() -> Message) {
         self.make_room();
-        self.messages.extend(std::iter::once_with(message));
+        self.messages.push(message());
     }
 
     /// For one message at first: most members of many idle groups never need more.

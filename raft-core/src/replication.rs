@@ -11,6 +11,7 @@ use crate::ids::{Index, NodeId, Position};
 use crate::log::Storage;
 use crate::message::{Append, AppendResponse, Body, Heartbeat, Rejection};
 use crate::progress::{Owed, Progress, State};
+use crate::quorum::majority;
 use crate::role::{Leader, Raft, Role};
 
 impl<S: Storage> Raft<S> {
@@ -64,31 +65,47 @@ impl<S: Storage> Core<S> {
     pub(crate) fn on_append(&mut self, from: NodeId, append: Append) {
         let Append { prev, entries, commit } = append;
         let committed = self.log.committed();
-        let response = if prev.index < committed {
+        if prev.index < committed {
             // Everything up to the commit index agrees with the leader already.
-            AppendResponse { index: committed, rejection: None }
+            self.answer_append(from, committed);
         } else if self.log.matches(prev) {
             let last_new = prev.index.plus(entries.len() as u64);
-            if prev.index == self.log.last_index() {
-                // Nearly always they go on where the log ends: there is nothing to compare.
-                self.log.extend(entries);
-            } else {
-                let known = self.log.count_matching(&entries);
-                if known < entries.len() {
-                    self.log.replace_from_first(entries.part(known, usize::MAX));
-                }
+            let known = self.log.count_matching(&entries);
+            if known < entries.len() {
+                self.log.replace_from_first(entries.part(known, usize::MAX));
             }
-            // Beyond the last new entry this log may still differ from the leader's.
-            self.commit_to(commit.min(last_new));
-            if last_new <= self.acknowledged && self.is_mere_news(committed, commit, last_new) {
-                return;
-            }
-            self.acknowledged = self.acknowledged.max(last_new);
-            AppendResponse { index: last_new, rejection: None }
+            self.acknowledge(from, commit, last_new);
         } else {
-            self.reject(prev)
-        };
-        self.answer_append(from, response);
+            let rejection = self.reject(prev);
+            self.send(from, Body::AppendResponse(rejection));
+        }
+    }
+
+    /// The same, where they are of the present term and go on where this log ends.
+    #[inline]
+    pub(crate) fn on_next_append(
+        &mut self,
+        from: NodeId,
+        prev: Position,
+        entries: Entries,
+        commit: Index,
+    ) {
+        let last_new = prev.index.plus(entries.len() as u64);
+        self.log.extend_in_term(self.term(), entries);
+        self.acknowledge(from, commit, last_new);
+    }
+
+    /// Learns how much of what it has is committed, and answers.
+    #[inline]
+    fn acknowledge(&mut self, from: NodeId, commit: Index, last_new: Index) {
+        let committed = self.log.committed();
+        // Beyond the last new entry this log may still differ from the leader's.
+        self.commit_to(commit.min(last_new));
+        if last_new <= self.acknowledged && self.is_mere_news(committed, commit, last_new) {
+            return;
+        }
+        self.acknowledged = self.acknowledged.max(last_new);
+        self.answer_append(from, last_new);
     }
 
     /// Whether an append of what was acknowledged already only told how much of it is committed.
@@ -193,6 +210,13 @@ impl Leader {
             if owed == Owed::Nothing {
                 continue;
             }
+            if progress.next_index() == last.next() {
+                // Only the commit index can be news.
+                if owed == Owed::Append && !progress.is_paused() {
+                    core.append_nothing(*to, progress);
+                }
+                continue;
+            }
             let mut sent = core.append_from(&mut read, *to, progress, owed == Owed::Append);
             while sent && progress.next_index() <= last {
                 sent = core.append_from(&mut read, *to, progress, false);
@@ -234,6 +258,26 @@ impl Leader {
         place: usize,
         response: AppendResponse,
     ) -> Result<(), StorageError> {
+        let Some((_, progress)) = self.members.get_mut(place) else { return Ok(()) };
+        if response.rejection.is_some() || !matches!(progress.state(), State::Replicate(_)) {
+            return self.on_odd_response(core, place, response);
+        }
+        progress.mark_active();
+        if progress.on_acknowledged(response.index) {
+            progress.free_inflights_up_to(response.index);
+            self.go_on(core, place);
+        }
+        Ok(())
+    }
+
+    /// The same of a member that rejects, or is not replicating.
+    #[inline(never)]
+    fn on_odd_response<S: Storage>(
+        &mut self,
+        core: &mut Core<S>,
+        place: usize,
+        response: AppendResponse,
+    ) -> Result<(), StorageError> {
         let Some((from, progress)) = self.members.get_mut(place) else { return Ok(()) };
         match response.rejection {
             Some(rejection) => {
@@ -252,7 +296,7 @@ impl Leader {
                 let ends_probe = matches!(progress.state(), State::Probe)
                     && progress.match_index() == response.index;
                 if progress.on_acknowledged(response.index) || ends_probe {
-                    self.on_append_accepted(core, place, response.index, first);
+                    self.on_append_accepted(core, place, first);
                 }
             }
         }
@@ -292,17 +336,10 @@ impl Leader {
         }
     }
 
-    /// The member's log matches up to `index`: perhaps something becomes committed by it, perhaps
-    /// more can be sent. `first` is this log's first index, for a member in snapshot state.
-    fn on_append_accepted<S: Storage>(
-        &mut self,
-        core: &mut Core<S>,
-        place: usize,
-        index: Index,
-        first: Index,
-    ) {
-        let Some((from, progress)) = self.members.get_mut(place) else { return };
-        let from = *from;
+    /// The log of a member that was not replicating matches. `first` is this log's first index, for
+    /// a member in snapshot state.
+    fn on_append_accepted<S: Storage>(&mut self, core: &mut Core<S>, place: usize, first: Index) {
+        let Some((_, progress)) = self.members.get_mut(place) else { return };
         match progress.state() {
             State::Probe => progress.become_replicate(),
             // Whatever snapshot it applied: the log reaches it again.
@@ -310,12 +347,21 @@ impl Leader {
                 progress.become_probe();
                 progress.become_replicate();
             }
-            State::Snapshot { .. } => {}
-            State::Replicate(_) => progress.free_inflights_up_to(index),
+            State::Snapshot { .. } | State::Replicate(_) => {}
         }
-        let can_bump = progress.can_bump_commit(core.log.committed());
+        self.go_on(core, place);
+    }
+
+    /// More of a member's log matches: perhaps something becomes committed by it, perhaps more can
+    /// be sent.
+    #[inline]
+    fn go_on<S: Storage>(&mut self, core: &mut Core<S>, place: usize) {
+        let Some((from, progress)) = self.members.get(place) else { return };
+        let from = *from;
+        let committed = core.log.committed();
+        let can_bump = progress.can_bump_commit(committed);
         // What is committed already needs no count.
-        let may_commit = progress.match_index() > core.log.committed();
+        let may_commit = progress.match_index() > committed;
         let is_other = from != core.id();
         if may_commit && self.maybe_commit(core) {
             self.broadcast_append(core);
@@ -333,8 +379,13 @@ impl Leader {
     /// are committed by what follows them (paper, section 5.4.2 and figure 8). Returns whether
     /// the commit index moved.
     pub(crate) fn maybe_commit<S: Storage>(&mut self, core: &mut Core<S>) -> bool {
-        let matched = |id| self.progress(id).map(|progress| progress.match_index());
-        let index = core.membership.committed_index(matched);
+        let index = if core.membership.has_only_voters() {
+            // All whom it tracks: nobody need be looked up by name.
+            majority::committed_index_of(&self.members, |(_, progress)| progress.match_index())
+        } else {
+            let matched = |id| self.progress(id).map(|progress| progress.match_index());
+            core.membership.committed_index(matched)
+        };
         if index <= core.log.committed() || !core.log.matches(Position { term: core.term(), index })
         {
             return false;
@@ -406,11 +457,12 @@ impl<S: Storage> Core<S> {
         if progress.is_paused() || (lacks_nothing && !send_if_empty) {
             return false;
         }
-        let limits = self.settings.inflight;
-        let is_empty = lacks_nothing || progress.is_window_full(&limits);
+        if next == last.index.next() {
+            self.append_nothing(to, progress);
+            return true;
+        }
+        let is_empty = lacks_nothing || progress.is_window_full(&self.settings.inflight);
         let (prev, entries) = match last_read {
-            // Only the commit index is news.
-            _ if next == last.index.next() => (last, Entries::new()),
             Some(read) if read.next == next && read.is_empty == is_empty => {
                 (read.prev, read.entries.clone())
             }
@@ -430,13 +482,21 @@ impl<S: Storage> Core<S> {
         if entries.is_empty() && !send_if_empty {
             return false;
         }
+        let limits = &self.settings.inflight;
         let count = entries.len() as u64;
         let bytes = if limits.max_inflight_bytes == u64::MAX { 0 } else { entries.payload_bytes() };
-        let commit = self.log.committed();
-        self.send_append(to, || Append { prev, entries, commit });
-        progress.on_sent_entries(count, bytes, &limits);
-        progress.on_sent_commit(commit);
+        progress.on_sent_entries(count, bytes, limits);
+        progress.on_sent_commit(self.log.committed());
+        self.send_append(to, prev, entries);
         true
+    }
+
+    /// Sends an append to a member that lacks no entries: it tells the commit index.
+    #[inline]
+    fn append_nothing(&mut self, to: NodeId, progress: &mut Progress) {
+        progress.on_sent_entries(0, 0, &self.settings.inflight);
+        progress.on_sent_commit(self.log.committed());
+        self.send_append(to, self.log.last(), Entries::new());
     }
 
     /// The position before `next` and, unless none are to be sent, the entries from there on.

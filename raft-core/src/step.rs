@@ -6,11 +6,12 @@
 //! What is refused changed nothing beyond that term rule.
 
 use crate::core::Core;
+use crate::entry::Entries;
 use crate::error::{Error, Refusal};
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::Storage;
 use crate::membership::Membership;
-use crate::message::{Append, AppendResponse, Body, Message};
+use crate::message::{Append, AppendResponse, Body, Message, MessageKind};
 use crate::proposal;
 use crate::role::{Leader, Raft, Role};
 use crate::state::Snapshot;
@@ -32,37 +33,79 @@ impl<S: Storage> Raft<S> {
     /// Takes a message from a peer.
     #[inline]
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
+        let is_of_now = self.is_of_now(&message);
         let Message { to, from, term, body } = message;
-        let core = &mut self.core;
-        // Nearly all that happens in a group is an append or a heartbeat of the present term to a
-        // follower, and its answer. These take their checks in one go: the very ones of `step_any`.
-        let is_of_now = to == core.id() && from != to && term == core.term() && term != Term::ZERO;
-        match (&mut self.role, body) {
-            (Role::Follower, Body::Append(append)) if is_of_now => {
-                check_append(core, term, &append)?;
-                core.hear_leader(from);
-                core.on_append(from, append);
-                Ok(())
+        let Self { core, role } = self;
+        // Nearly all that happens in a group is an append of the present term to a follower, and
+        // its answer. These take their checks in one go: the very ones of `step_any`.
+        match body {
+            Body::Append(Append { prev, entries, commit })
+                if is_of_now && matches!(role, Role::Follower) =>
+            {
+                core.metrics.count_received(MessageKind::Append);
+                if core.is_continued_by(prev, &entries, commit) {
+                    core.hear_leader(from);
+                    core.on_next_append(from, prev, entries, commit);
+                    return Ok(());
+                }
+                core.step_odd_append(from, Append { prev, entries, commit })
             }
-            (Role::Leader(leader), Body::AppendResponse(response)) if is_of_now => {
-                // A leader tracks the members, and nobody else.
-                let place = leader.place_of(from).ok_or(Refusal::NotAMember(from))?;
-                check_acknowledged(core, response)?;
-                Ok(leader.on_append_response(core, place, response)?)
+            Body::AppendResponse(response) if is_of_now && matches!(role, Role::Leader(_)) => {
+                core.metrics.count_received(MessageKind::AppendResponse);
+                self.step_append_response(from, response)
             }
+            body => self.step_other(Message { to, from, term, body }),
+        }
+    }
+
+    /// Whether a message is of the present term, and nothing is wrong with its addresses.
+    #[inline(always)]
+    fn is_of_now(&self, message: &Message) -> bool {
+        let Message { to, from, term, .. } = *message;
+        let core = &self.core;
+        to == core.id() && from != to && term == core.term() && term != Term::ZERO
+    }
+
+    /// An answer of the present term to a leader.
+    #[inline]
+    fn step_append_response(
+        &mut self,
+        from: NodeId,
+        response: AppendResponse,
+    ) -> Result<(), Error> {
+        let Self { core, role: Role::Leader(leader) } = self else { return Ok(()) };
+        // A leader tracks the members, and nobody else.
+        let Some(place) = leader.place_of(from) else {
+            let error = Refusal::NotAMember(from).into();
+            return Err(core.count_failed(from, MessageKind::AppendResponse, error));
+        };
+        let result = check_acknowledged(core, response)
+            .map_err(Error::from)
+            .and_then(|()| Ok(leader.on_append_response(core, place, response)?));
+        result.map_err(|error| core.count_failed(from, MessageKind::AppendResponse, error))
+    }
+
+    /// What is not about appends: heartbeats of now likewise, and all the rest.
+    fn step_other(&mut self, message: Message) -> Result<(), Error> {
+        let is_of_now = self.is_of_now(&message);
+        let Message { to, from, term, body } = message;
+        let kind = body.kind();
+        let Self { core, role } = self;
+        core.metrics.count_received(kind);
+        let result = match (role, body) {
             (Role::Follower, Body::Heartbeat(heartbeat)) if is_of_now => {
-                check_limit(heartbeat.commit)?;
-                core.hear_leader(from);
-                core.on_heartbeat(from, heartbeat)
+                check_limit(heartbeat.commit).map_err(Error::from).and_then(|()| {
+                    core.hear_leader(from);
+                    core.on_heartbeat(from, heartbeat)
+                })
             }
             (Role::Leader(leader), Body::HeartbeatResponse { context }) if is_of_now => {
-                let place = leader.place_of(from).ok_or(Refusal::NotAMember(from))?;
-                leader.reads.check_context(&context)?;
-                leader.on_heartbeat_response(core, place, &context);
-                Ok(())
+                step_heartbeat_response(leader, core, from, &context)
             }
             (_, body) => self.step_any(Message { to, from, term, body }),
-        }
+        };
+        // An error is large: only what there is of it is moved.
+        result.map_err(|error| self.core.count_failed(from, kind, error))
     }
 
     fn step_any(&mut self, message: Message) -> Result<(), Error> {
@@ -243,12 +286,48 @@ impl<S: Storage> Raft<S> {
 }
 
 impl<S: Storage> Core<S> {
+    /// Whether an append of the present term goes on where the log ends, with entries of this term
+    /// alone, as nearly always. Then all that `check_append` asks for is so.
+    #[inline]
+    fn is_continued_by(&self, prev: Position, entries: &Entries, commit: Index) -> bool {
+        let last_new = prev.index.plus(entries.len() as u64);
+        prev == self.log.last()
+            && prev.term <= self.term()
+            // Of two numbers none is above the limit if neither has its highest bit.
+            && (last_new.0 | commit.0) <= LIMIT
+            && entries.follow(prev.index, self.term())
+    }
+
+    /// Any other append of the present term.
+    #[inline(never)]
+    fn step_odd_append(&mut self, from: NodeId, append: Append) -> Result<(), Error> {
+        if let Err(refusal) = check_append(self, self.term(), &append) {
+            return Err(self.count_failed(from, MessageKind::Append, refusal.into()));
+        }
+        self.hear_leader(from);
+        self.on_append(from, append);
+        Ok(())
+    }
+
     /// Whoever sends what only a leader sends leads this term.
     fn hear_leader(&mut self, from: NodeId) {
         self.election_elapsed = 0;
         self.since_leader = 0;
         self.set_leader(Some(from));
     }
+}
+
+/// A sign of life of the present term from a member.
+fn step_heartbeat_response<S: Storage>(
+    leader: &mut Leader,
+    core: &mut Core<S>,
+    from: NodeId,
+    context: &[u8],
+) -> Result<(), Error> {
+    let place = leader.place_of(from).ok_or(Refusal::NotAMember(from))?;
+    leader.reads.check_context(context)?;
+    leader.on_heartbeat_response(core, place, context);
+    Ok(())
 }
 
 /// What a leader does.

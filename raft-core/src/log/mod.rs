@@ -205,6 +205,16 @@ impl<S: Storage> Log<S> {
         self.extend(entries);
     }
 
+    /// Appends a leader's entries of one term, which follow on the last one.
+    #[inline]
+    pub(crate) fn extend_in_term(&mut self, term: Term, entries: Entries) {
+        if !entries.is_empty() {
+            self.terms.push_many(term, entries.len() as u64);
+            self.unstable.extend(entries);
+            self.work.note(Work::ENTRIES);
+        }
+    }
+
     /// Appends a leader's entries, which follow on the last one.
     #[inline]
     pub(crate) fn extend(&mut self, entries: Entries) {

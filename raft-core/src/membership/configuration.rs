@@ -61,6 +61,12 @@ impl Membership {
         self.lists.auto_leave
     }
 
+    /// Whether every member votes, in one majority.
+    #[inline]
+    pub(crate) fn has_only_voters(&self) -> bool {
+        self.lists.has_only_first()
+    }
+
     /// Whether there are no members at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

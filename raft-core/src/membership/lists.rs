@@ -50,6 +50,12 @@ impl<T> Lists<T> {
         self.all.get(self.ends[2] as usize..).unwrap_or_default()
     }
 
+    /// Whether all others are empty.
+    #[inline]
+    pub(crate) fn has_only_first(&self) -> bool {
+        self.all.len() == self.ends[0] as usize
+    }
+
     #[inline]
     fn between(&self, from: u32, to: u32) -> &[T] {
         self.all.get(from as usize..to as usize).unwrap_or_default()

@@ -53,6 +53,7 @@ impl Inflights {
     /// Whether no further append may be sent. The limit on bytes is soft: the append that reaches
     /// or exceeds it is the last one.
     #[must_use]
+    #[inline]
     pub fn is_full(&self, limits: &Limits) -> bool {
         // An empty window is full of nothing: both limits are above zero.
         self.0.as_ref().is_some_and(|window| {
@@ -65,6 +66,7 @@ impl Inflights {
     ///
     /// The sender asks [`is_full`](Self::is_full) first. If it did not, the append is on its way
     /// all the same, and forgetting it would make the window lie: it is counted beyond the limit.
+    #[inline]
     pub(super) fn add(&mut self, last: Index, payload_bytes: u64, limits: &Limits) {
         debug_assert!(!self.is_full(limits), "an append was sent into a full window");
         let window = self.0.get_or_insert_default();
@@ -80,6 +82,7 @@ impl Inflights {
 
     /// Takes out every append that ends at or before this index: the member has it. One that
     /// reaches further stays whole.
+    #[inline]
     pub(super) fn free_up_to(&mut self, index: Index) {
         let Some(window) = &mut self.0 else { return };
         while let Some(oldest) = window.sent.front().filter(|oldest| oldest.last <= index) {

@@ -145,6 +145,7 @@ impl Progress {
     /// Whether an append may carry no entries for now, because too much is in flight. Only a
     /// replicating member has a window.
     #[must_use]
+    #[inline]
     pub fn is_window_full(&self, limits: &Limits) -> bool {
         matches!(&self.state, State::Replicate(inflights) if inflights.is_full(limits))
     }
@@ -213,6 +214,7 @@ impl Progress {
     ///
     /// While replicating, the entries count as on their way and the flow pauses if the window is
     /// full now. That holds for an empty append too: into a full window it is a probe.
+    #[inline]
     pub fn on_sent_entries(&mut self, count: u64, payload_bytes: u64, limits: &Limits) {
         match &mut self.state {
             State::Probe => self.paused |= count > 0,
@@ -237,6 +239,7 @@ impl Progress {
     /// acknowledgement that was overtaken changes nothing.
     ///
     /// The caller has checked that the leader's log reaches so far.
+    #[inline]
     pub fn on_acknowledged(&mut self, index: Index) -> bool {
         if index <= self.match_index {
             return false;
@@ -275,9 +278,15 @@ impl Progress {
     }
 
     /// Lets the window slide: the member has everything up to this index.
+    #[inline]
     pub fn free_inflights_up_to(&mut self, index: Index) {
         if let State::Replicate(inflights) = &mut self.state {
-            inflights.free_up_to(index);
+            // Mostly that was all.
+            if index >= self.next.prev() {
+                inflights.reset();
+            } else {
+                inflights.free_up_to(index);
+            }
         }
     }
 

@@ -17,9 +17,15 @@ const STACK_VOTERS: usize = 16;
 /// configuration, so a caller that might have no voters at all asks for that first.
 #[must_use]
 pub fn committed_index(voters: &[NodeId], acked: impl Fn(NodeId) -> Option<Index>) -> Index {
-    let index_of = |voter| acked(voter).unwrap_or(Index::ZERO);
+    committed_index_of(voters, |voter| acked(*voter).unwrap_or(Index::ZERO))
+}
+
+/// The same, where what a voter has acknowledged need not be looked up by its id: `voters` are
+/// whatever stands for them.
+#[inline]
+pub(crate) fn committed_index_of<V>(voters: &[V], index_of: impl Fn(&V) -> Index) -> Index {
     // The usual groups are decided by a few comparisons; the rest is sorted.
-    match *voters {
+    match voters {
         [] => Index(u64::MAX),
         [a] => index_of(a),
         [a, b] => index_of(a).min(index_of(b)),
@@ -32,7 +38,7 @@ pub fn committed_index(voters: &[NodeId], acked: impl Fn(NodeId) -> Option<Index
             let lesser_high = a.max(b).min(c.max(d));
             median_of_3(greater_low, lesser_high, index_of(e))
         }
-        _ => by_sorting(voters.iter().map(|&voter| index_of(voter)).collect()),
+        _ => by_sorting(voters.iter().map(index_of).collect()),
     }
 }
 
@@ -67,6 +73,7 @@ fn median_of_3(a: Index, b: Index, c: Index) -> Index {
     a.min(b).max(a.max(b).min(c))
 }
 
+#[cold]
 fn by_sorting(mut indexes: SmallVec<[Index; STACK_VOTERS]>) -> Index {
     indexes.sort_unstable_by(|a, b| b.cmp(a));
     // From the top, the entry at half the length has a majority at or above it.
