@@ -48,7 +48,7 @@ check: ## format, lints and tidy: under a minute
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path benches/Cargo.toml
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps -p raftcore -p raft-sim
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps -p raftcore -p raftcore-blocks -p raft-sim
 	python3 tools/test_tidy.py
 	tools/tidy.py
 

@@ -16,6 +16,7 @@ KNOWN = SimpleNamespace(
 MANIFEST = '''version = "0.1.0"
 rust-version = "1.88"
 raftcore = { path = "raft-core", version = "0.1.0" }
+raftcore-blocks = { path = "raft-blocks", version = "0.1.0" }
 '''
 HEADER = """#define RAFTCORE_VERSION_MAJOR 0
 #define RAFTCORE_VERSION_MINOR 1

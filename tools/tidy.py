@@ -35,8 +35,9 @@ ABSENT = [
     ("raft-core/src/", r"\bHashMap\b|\bHashSet\b", "no hash map: its order is random"),
     ("raft-core/src/", r"\be?print(?:ln)?!|\bdbg!", "the core prints nothing"),
     ("raft-core/src/", r"\braftcore_ffi\b|\braft_sim\b|\blibc::", "the core knows nobody"),
-    ("raft-core/", r"\bunsafe\s*(?:\{|fn|impl)", "unsafe lives in raft-ffi alone"),
-    ("raft-sim/", r"\bunsafe\s*(?:\{|fn|impl)", "unsafe lives in raft-ffi alone"),
+    ("raft-core/", r"\bunsafe\s*(?:\{|fn|impl)", "unsafe lives in raft-ffi and raft-blocks"),
+    ("raft-sim/", r"\bunsafe\s*(?:\{|fn|impl)", "unsafe lives in raft-ffi and raft-blocks"),
+    ("raft-blocks/src/", r"\braftcore::", "the blocks know nobody"),
     ("raft-ffi/src/", r"(?<!e)\bprintln!|\beprintln!|\bdbg!", "the library prints nothing"),
 ]
 
@@ -283,8 +284,9 @@ def check_versions(changelog, manifest, header):
     releases = re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE)
     if releases and releases[0] != version:
         yield f"CHANGELOG.md: the latest release is {releases[0]}, Cargo.toml says {version}"
-    if f'raftcore = {{ path = "raft-core", version = "{version}" }}' not in manifest:
-        yield f"Cargo.toml: the dependency on raftcore does not name version {version}"
+    for crate, folder in (("raftcore", "raft-core"), ("raftcore-blocks", "raft-blocks")):
+        if f'{crate} = {{ path = "{folder}", version = "{version}" }}' not in manifest:
+            yield f"Cargo.toml: the dependency on {crate} does not name version {version}"
     parts = [re.search(rf"RAFTCORE_VERSION_{part} (\d+)", header)
              for part in ("MAJOR", "MINOR", "PATCH")]
     if header and ".".join(part[1] if part else "?" for part in parts) != version:

@@ -6,9 +6,9 @@
 //! clone per entry.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
+use raftcore_blocks::{Shared, Writer};
 
 use crate::ids::{Index, Position, Term};
 
@@ -100,7 +100,7 @@ const fn varint_bytes(n: u64) -> u64 {
 /// It is two words, so that it travels in registers: lists are moved around with every message.
 #[derive(Clone, Default)]
 pub struct Entries {
-    block: Option<Arc<Block>>,
+    block: Option<Shared<Joined, Entry>>,
     /// Which part of the block. Invariant: it is not empty, unless there is no block.
     part: Part,
 }
@@ -127,14 +127,12 @@ impl Part {
     }
 }
 
-/// What is shared.
-enum Block {
-    /// A list of one entry, the commonest, needs no second allocation.
-    One(Entry),
-    List(Box<[Entry]>),
-    /// A list in several parts, each of them in one block. It is always meant as a whole.
-    Parts(Vec<Entries>),
-}
+/// Of a list in several parts, each of them in one block: these. It is always meant as a whole, and
+/// its own block holds no entry.
+type Joined = Option<Box<Vec<Entries>>>;
+
+/// A block that is not full yet.
+pub(crate) type OpenBlock = Writer<Joined, Entry>;
 
 impl Entries {
     /// No entries.
@@ -146,35 +144,25 @@ impl Entries {
     /// The parts of the list that lie in one block each.
     #[inline]
     fn parts(&self) -> &[Self] {
-        match self.block.as_deref() {
+        match self.block.as_ref().map(Shared::header) {
             None => &[],
-            Some(Block::Parts(parts)) => parts,
-            Some(_) => std::slice::from_ref(self),
+            Some(Some(parts)) => parts,
+            Some(None) => std::slice::from_ref(self),
         }
     }
 
     /// The list as one slice, unless it has parts.
     #[inline]
     fn as_one(&self) -> Option<&[Entry]> {
-        match self.block.as_deref() {
-            None => Some(&[]),
-            Some(Block::Parts(_)) => None,
-            Some(_) => Some(self.as_slice()),
-        }
+        let Some(block) = &self.block else { return Some(&[]) };
+        // A block without entries is one of parts.
+        block.get(self.part.start() as usize..self.part.end() as usize)
     }
 
     /// The entries of a list in one block.
     #[inline]
     fn as_slice(&self) -> &[Entry] {
-        match self.block.as_deref() {
-            // Of one entry no part is smaller.
-            Some(Block::One(entry)) => std::slice::from_ref(entry),
-            Some(Block::List(entries)) => {
-                let (start, end) = (self.part.start() as usize, self.part.end() as usize);
-                entries.get(start..end).unwrap_or_default()
-            }
-            Some(Block::Parts(_)) | None => &[],
-        }
+        self.as_one().unwrap_or_default()
     }
 
     /// How many entries there are.
@@ -276,8 +264,8 @@ impl Entries {
 
     /// Appends the entries of another list.
     pub fn append(&mut self, other: Self) {
-        match other.block.as_deref() {
-            Some(Block::Parts(parts)) if !self.is_empty() => {
+        match other.block.as_ref().map(Shared::header) {
+            Some(Some(parts)) if !self.is_empty() => {
                 parts.iter().for_each(|part| self.push_part(part.clone()));
             }
             _ => self.push_part(other),
@@ -337,53 +325,66 @@ impl Entries {
             *self = part;
             return;
         }
+        let Err(part) = self.join(part) else { return };
         let end = self.len().saturating_add(part.len()) as u32;
-        match self.block.as_mut().and_then(Arc::get_mut) {
-            Some(Block::Parts(parts)) => {
+        match self.block.as_mut().and_then(Shared::header_mut) {
+            Some(Some(parts)) => {
                 parts.push(part);
                 self.part = Part::new(0, end);
             }
             _ => {
                 let parts = self.parts().iter().cloned().chain([part]).collect();
-                *self = Self::of(Block::Parts(parts), end);
+                let block = OpenBlock::new(Some(Box::new(parts)), 0).into_shared();
+                *self = Self { block: Some(block), part: Part::new(0, end) };
             }
         }
     }
 
-    /// One block of the entries in `tail`, which is left empty, its capacity kept.
-    pub(crate) fn seal(tail: &mut Vec<Entry>) -> Self {
-        if tail.len() == 1 {
-            return tail.pop().map(Self::from).unwrap_or_default();
+    /// Appends a list that goes on where this one ends, in the same block; any other comes back.
+    #[inline]
+    pub(crate) fn join(&mut self, next: Self) -> Result<(), Self> {
+        match (&self.block, &next.block) {
+            (Some(one), Some(other))
+                if one.is_same_block(other) && self.part.end() == next.part.start() =>
+            {
+                self.part = Part::new(self.part.start(), next.part.end());
+                Ok(())
+            }
+            _ => Err(next),
         }
-        Self::of_list(tail.drain(..).collect())
     }
 
-    fn of_list(list: Box<[Entry]>) -> Self {
+    /// A block of its own for these, which are as many as they say.
+    #[inline]
+    fn of(entries: impl ExactSizeIterator<Item = Entry>) -> Self {
         // A block above 2^32 entries would not fit into memory.
-        let end = list.len() as u32;
-        if end == 0 {
+        let len = entries.len() as u32;
+        if len == 0 {
             return Self::new();
         }
-        Self::of(Block::List(list), end)
+        let mut block = OpenBlock::new(None, len);
+        entries.for_each(|entry| drop(block.push(entry)));
+        Self { part: Part::new(0, len), block: Some(block.into_shared()) }
     }
 
-    /// All of a new block, which has so many entries.
+    /// What a block has, that was not shared yet.
     #[inline]
-    fn of(block: Block, len: u32) -> Self {
-        Self { block: Some(Arc::new(block)), part: Part::new(0, len) }
+    pub(crate) fn share(block: &mut OpenBlock) -> Self {
+        let start = block.shared();
+        Self { part: Part::new(start, block.len() as u32), block: Some(block.share()) }
     }
 }
 
 impl From<Entry> for Entries {
     #[inline]
     fn from(entry: Entry) -> Self {
-        Self::of(Block::One(entry), 1)
+        Self::of([entry].into_iter())
     }
 }
 
 impl From<Vec<Entry>> for Entries {
-    fn from(mut entries: Vec<Entry>) -> Self {
-        if entries.len() == 1 { Self::seal(&mut entries) } else { Self::of_list(entries.into()) }
+    fn from(entries: Vec<Entry>) -> Self {
+        Self::of(entries.into_iter())
     }
 }
 

@@ -6,6 +6,7 @@
 //! Terms are answered from memory (`terms`), so that only reading payloads can fail.
 
 mod memory;
+mod open;
 mod pieces;
 mod storage;
 mod terms;

@@ -64,6 +64,7 @@ impl Pieces {
         if entries.is_empty() {
             return;
         }
+        let Err(entries) = self.newest.entries.join(entries) else { return };
         let newest = Piece { first: self.end(), entries };
         let before = std::mem::replace(&mut self.newest, newest);
         if !before.entries.is_empty() {

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use super::open::Open;
 use super::pieces::Pieces;
 use crate::entry::{Entries, Entry};
 use crate::ids::Index;
 use crate::state::Snapshot;
 
 /// So many pieces are kept of what is durable and not applied; an application that lags behind
-/// further reads its storage. A piece is what came in one message, or was proposed between two
-/// Readies.
+/// further reads its storage. A piece is what came in one message, was proposed between two
+/// Readies, or one by one into one block.
 const MAX_KEPT_PIECES: usize = 64;
 
 /// The entries from `offset` on, which are not known to be durable, and some before them, which
@@ -25,10 +26,9 @@ pub(super) struct Unstable {
     pub(super) offset: Index,
     pub(super) in_progress: Index,
     kept: Pieces,
-    /// Entries that this node proposed itself and nobody has seen yet. They become one block when
-    /// somebody asks for them, so that proposals that come one by one share it.
-    #[expect(clippy::box_collection, reason = "one word in who does not lead, which is most")]
-    open: Option<Box<Vec<Entry>>>,
+    /// The block that this node's own proposals are written into, and those that nobody has seen
+    /// yet. Most nodes do not lead, and have none.
+    open: Option<Box<Open>>,
 }
 
 /// A snapshot that is not durable yet.
@@ -57,26 +57,26 @@ impl Unstable {
 
     /// The index after the last entry.
     pub(super) fn end(&self) -> Index {
-        let open = self.open.as_ref().map_or(0, |open| open.len());
-        self.kept.end().plus(open as u64)
+        let open = self.open.as_ref().map_or(0, |open| open.unseen());
+        self.kept.end().plus(u64::from(open))
     }
 
     /// Adds an entry of this node's own.
     #[inline(always)]
     pub(super) fn push(&mut self, entry: Entry) {
         debug_assert_eq!(entry.index, self.end());
-        self.open.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push(entry);
+        self.open.get_or_insert_default().push(entry);
     }
 
     /// Adds a leader's entries.
     pub(super) fn extend(&mut self, entries: Entries) {
-        self.seal();
+        self.share_open();
         self.kept.push(entries);
     }
 
     /// Forgets everything from this index on: something else takes its place.
     pub(super) fn truncate_from(&mut self, first: Index) {
-        self.seal();
+        self.share_open();
         self.kept.truncate_from(first);
         // Perhaps the storage's own tail is overwritten too, once this is persisted.
         self.offset = self.offset.min(first);
@@ -87,7 +87,7 @@ impl Unstable {
     #[inline]
     pub(super) fn slice(&mut self, low: Index, high: Index) -> Entries {
         debug_assert!(self.first() <= low && low <= high && high <= self.end());
-        self.seal();
+        self.share_open();
         self.kept.slice(low, high)
     }
 
@@ -104,7 +104,7 @@ impl Unstable {
     /// The entries up to this index are durable now.
     #[inline]
     pub(super) fn stable_to(&mut self, index: Index) {
-        self.seal();
+        self.share_open();
         self.offset = index.next();
         self.in_progress = self.in_progress.max(self.offset);
         self.limit_kept();
@@ -166,11 +166,9 @@ impl Unstable {
     }
 
     #[inline]
-    fn seal(&mut self) {
-        if let Some(open) = &mut self.open
-            && !open.is_empty()
-        {
-            self.kept.push(Entries::seal(open));
+    fn share_open(&mut self) {
+        if let Some(entries) = self.open.as_mut().and_then(|open| open.share()) {
+            self.kept.push(entries);
         }
     }
 }

@@ -144,8 +144,10 @@ fn what_was_just_written_is_applied_without_reading_it_back() {
 #[test]
 fn who_lags_far_behind_reads_its_storage() {
     let mut leader = leader();
+    // So large that each is in a block of its own.
+    let large = "x".repeat(20_000);
     for _ in 0..100 {
-        leader.propose("x").unwrap();
+        leader.propose(large.clone()).unwrap();
         leader.drain();
     }
     leader.storage().break_down(Call::Entries);
