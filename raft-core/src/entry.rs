@@ -182,22 +182,26 @@ impl Entries {
     #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&Entry> {
-        self.as_one().or_else(|| self.parts().first().map(Self::as_slice))?.first()
+        match self.in_block(0) {
+            Some(entry) => Some(entry),
+            None => self.parts().first()?.in_block(0),
+        }
     }
 
     /// The last entry.
     #[inline]
     #[must_use]
     pub fn last(&self) -> Option<&Entry> {
-        self.as_one().or_else(|| self.parts().last().map(Self::as_slice))?.last()
+        self.get(self.len().wrapping_sub(1))
     }
 
     /// The first and the last entry, in one look.
     #[inline]
     pub(crate) fn ends(&self) -> Option<(&Entry, &Entry)> {
-        match self.as_one() {
-            Some([only]) => Some((only, only)),
-            Some(slice) => slice.first().zip(slice.last()),
+        let block: &[Entry] = self.block.as_ref()?;
+        let first = block.get(self.part.start() as usize);
+        match first.zip(block.get(self.part.end().saturating_sub(1) as usize)) {
+            Some(ends) => Some(ends),
             None => self.first().zip(self.last()),
         }
     }
@@ -206,10 +210,30 @@ impl Entries {
     #[inline]
     #[must_use]
     pub fn get(&self, at: usize) -> Option<&Entry> {
-        match self.as_one() {
-            Some(slice) => slice.get(at),
-            None => self.iter().nth(at),
+        if at >= self.len() {
+            return None;
         }
+        match self.in_block(at) {
+            Some(entry) => Some(entry),
+            None => self.in_parts(at),
+        }
+    }
+
+    /// The entry at this place of the list, which is not beyond it, unless the list has parts.
+    #[inline]
+    fn in_block(&self, at: usize) -> Option<&Entry> {
+        // A block without entries is one of parts.
+        self.block.as_ref()?.get((self.part.start() as usize).saturating_add(at))
+    }
+
+    /// The same if it has.
+    #[cold]
+    fn in_parts(&self, at: usize) -> Option<&Entry> {
+        if at.saturating_add(1) == self.len() {
+            let last = self.parts().last()?;
+            return last.in_block(last.len().saturating_sub(1));
+        }
+        self.iter().nth(at)
     }
 
     /// The entries in order.
@@ -453,6 +477,13 @@ mod tests {
         assert!(whole.slices().map(<[Entry]>::as_ptr).eq(list.slices().map(<[Entry]>::as_ptr)));
         assert_eq!(list.get(3).map(|e| e.index), Some(Index(4)));
         assert_eq!(list.get(8), None);
+        let cut = list.part(1, 6);
+        assert_eq!((0..7).filter_map(|at| cut.get(at)).count(), 5);
+        for (list, ends) in [(&list, (1, 8)), (&cut, (2, 6)), (&list.part(3, 5), (4, 5))] {
+            assert_eq!(list.ends(), list.first().zip(list.last()));
+            assert_eq!(list.ends().map(|(a, b)| (a.index.0, b.index.0)), Some(ends));
+        }
+        assert_eq!((Entries::new().first(), Entries::new().last()), (None, None));
     }
 
     #[test]

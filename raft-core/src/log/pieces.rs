@@ -64,12 +64,19 @@ impl Pieces {
         if entries.is_empty() {
             return;
         }
-        let Err(entries) = self.newest.entries.join(entries) else { return };
+        if self.newest.entries.is_empty() {
+            // It stands where the next one begins.
+            self.newest.entries = entries;
+        } else if let Err(entries) = self.newest.entries.join(entries) {
+            self.push_piece(entries);
+        }
+    }
+
+    #[inline(never)]
+    fn push_piece(&mut self, entries: Entries) {
         let newest = Piece { first: self.end(), entries };
         let before = std::mem::replace(&mut self.newest, newest);
-        if !before.entries.is_empty() {
-            self.older.get_or_insert_default().push_back(before);
-        }
+        self.older.get_or_insert_default().push_back(before);
     }
 
     /// The entries `[low, high)`, cut to what there is.

@@ -117,6 +117,7 @@ impl Unstable {
     }
 
     /// Of what waits to be applied, forgets what is durable and too much to be kept.
+    #[inline]
     fn limit_kept(&mut self) {
         while self.kept.count() > MAX_KEPT_PIECES && self.kept.end_of_first() <= self.offset {
             self.kept.drop_first_piece();
