@@ -50,11 +50,17 @@ pub(crate) struct ReadQueue {
     /// Made when the first read waits or the first echo comes: most leaders of many idle groups
     /// never have it.
     queue: Option<Box<Queue>>,
-    /// This leadership's ticks, where leases are kept. They start so high that a member that has
-    /// echoed nothing, which counts as zero, is out of any lease.
-    clock: Option<u64>,
+    /// This leadership's ticks, where leases are kept, or else zero. They start so high that a
+    /// member that has echoed nothing, which counts as zero, is out of any lease.
+    clock: u64,
+    /// The tick count that a quorum has echoed, where leases are kept. This leader's own word
+    /// counts for ever.
+    promised: u64,
     /// Set when somebody else may win an election in spite of all promises.
     lease_is_over: bool,
+    /// Whether this leader has committed an entry of its own term. Until then its commit index may
+    /// be behind what an earlier leader answered for (thesis, section 6.4, step 1).
+    has_committed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -93,8 +99,8 @@ impl ReadQueue {
     /// The queue of a leadership that begins.
     pub(crate) fn new(settings: &Settings) -> Self {
         let start = u64::from(settings.election_timeout).saturating_mul(2);
-        let clock = settings.keeps_leases().then_some(start);
-        Self { queue: None, clock, lease_is_over: false }
+        let clock = if settings.keeps_leases() { start } else { 0 };
+        Self { queue: None, clock, promised: 0, lease_is_over: false, has_committed: false }
     }
 
     fn queue(&mut self) -> &mut Queue {
@@ -102,7 +108,13 @@ impl ReadQueue {
     }
 
     pub(crate) fn tick(&mut self) {
-        self.clock = self.clock.map(|ticks| ticks.saturating_add(1));
+        if self.keeps_leases() {
+            self.clock = self.clock.saturating_add(1);
+        }
+    }
+
+    const fn keeps_leases(&self) -> bool {
+        self.clock != 0
     }
 
     /// No leases in what is left of this leadership.
@@ -119,26 +131,23 @@ impl ReadQueue {
     /// What heartbeats carry: the position of the last read, or nothing if none waits; with
     /// leases always the position and the ticks.
     pub(crate) fn heartbeat_context(&self) -> Bytes {
-        match self.clock {
-            Some(ticks) => {
-                let mut context = self.end().to_le_bytes().to_vec();
-                context.extend_from_slice(&ticks.to_le_bytes());
-                context.into()
-            }
-            None if self.queue.as_ref().is_none_or(|queue| queue.waiting.is_empty()) => {
-                Bytes::new()
-            }
-            None => Bytes::copy_from_slice(&self.end().to_le_bytes()),
+        let position = self.end().to_le_bytes();
+        if self.keeps_leases() {
+            return [position, self.clock.to_le_bytes()].concat().into();
         }
+        if self.queue.as_ref().is_none_or(|queue| queue.waiting.is_empty()) {
+            return Bytes::new();
+        }
+        Bytes::copy_from_slice(&position)
     }
 
     /// Whether this leader can have sent this context.
     pub(crate) fn check_context(&self, context: &[u8]) -> Result<(), Refusal> {
         let may_be_ours = match parse_context(context) {
             Some((0, None)) => context.is_empty(),
-            Some((position, None)) => self.clock.is_none() && position <= self.end(),
+            Some((position, None)) => !self.keeps_leases() && position <= self.end(),
             Some((position, Some(tick))) => {
-                position <= self.end() && self.clock.is_some_and(|ticks| tick <= ticks)
+                self.keeps_leases() && position <= self.end() && tick <= self.clock
             }
             None => false,
         };
@@ -149,8 +158,15 @@ impl ReadQueue {
         self.queue.as_ref().map_or(0, |queue| queue.end())
     }
 
-    fn echo_of(&self, member: NodeId) -> Option<&Echo> {
-        self.queue.as_ref()?.echo_of(member)
+    /// Whether a quorum's promises outlast this moment. They count from when the heartbeat was
+    /// *sent*, and run for an election timeout of each member's own ticks. Two ticks are lost to
+    /// not knowing where between two ticks things happened, here and there; a tenth of the
+    /// timeout allows for clocks that differ.
+    fn has_lease(&self, settings: &Settings) -> bool {
+        let timeout = u64::from(settings.election_timeout);
+        let margin = timeout.div_ceil(10).saturating_add(2);
+        let age = self.clock.saturating_sub(self.promised);
+        self.keeps_leases() && !self.lease_is_over && age.saturating_add(margin) <= timeout
     }
 }
 
@@ -203,12 +219,6 @@ impl<S: Storage> Core<S> {
             self.send(from, Body::ReadIndexResponse { index, context });
         }
     }
-
-    /// Until a leader has committed an entry of its own term, its commit index may be behind what
-    /// an earlier leader answered for (thesis, section 6.4, step 1).
-    fn has_committed_in_term(&self) -> bool {
-        self.log.term(self.log.committed()) == Some(self.term())
-    }
 }
 
 impl Leader {
@@ -227,7 +237,7 @@ impl Leader {
                 Refusal::TooManyReads { limit }.into()
             });
         }
-        if core.has_committed_in_term() {
+        if self.reads.has_committed {
             self.serve_read(core, from, context);
         } else {
             self.reads.queue().postponed.push((from, context));
@@ -237,40 +247,27 @@ impl Leader {
 
     fn serve_read<S: Storage>(&mut self, core: &mut Core<S>, from: NodeId, context: Bytes) {
         let index = core.log.committed();
-        let at_once = match core.settings.read_only {
+        let is_confirmed = match core.settings.read_only {
             ReadOnly::Safe => false,
-            ReadOnly::LeaseBased => self.has_lease(core),
+            ReadOnly::LeaseBased => self.reads.has_lease(&core.settings),
             ReadOnly::LeaseUnverified => true,
         };
-        // Alone it needs nobody's word. A leader that was removed or demoted is never alone.
-        let is_alone = core.membership.is_singleton() && core.membership.is_voter(core.id());
-        if at_once || is_alone {
+        if is_confirmed || is_alone(core) {
             core.answer_read(from, index, context);
             return;
         }
         let queue = self.reads.queue();
         queue.waiting.push_back(WaitingRead { from, context, index });
-        let end = queue.end();
-        queue.note_echo(core.id(), end, 0);
         self.send_heartbeats(core);
     }
 
-    /// Whether a quorum's promises outlast this moment. They count from when the heartbeat was
-    /// *sent*, and run for an election timeout of each member's own ticks. Two ticks are lost to
-    /// not knowing where between two ticks things happened, here and there; a tenth of the
-    /// timeout allows for clocks that differ.
-    fn has_lease<S: Storage>(&self, core: &Core<S>) -> bool {
-        let Some(now) = self.reads.clock.filter(|_| !self.reads.lease_is_over) else {
-            return false;
-        };
-        let own = core.id();
-        let promised = core.membership.committed_index(|id| {
-            let tick = if id == own { Some(now) } else { self.reads.echo_of(id).map(|e| e.tick) };
-            tick.map(Index)
-        });
-        let timeout = u64::from(core.settings.election_timeout);
-        let margin = timeout.div_ceil(10).saturating_add(2);
-        now.saturating_sub(promised.0).saturating_add(margin) <= timeout
+    /// Counts what is promised, after an echo or where others vote now.
+    pub(crate) fn count_promises<S: Storage>(&mut self, core: &Core<S>) {
+        if self.reads.keeps_leases() {
+            let (own, queue) = (core.id(), self.reads.queue.as_deref());
+            let tick_of = |id| if id == own { Some(u64::MAX) } else { Some(queue?.echo_of(id)?.tick) };
+            self.reads.promised = core.membership.committed_index(|id| tick_of(id).map(Index)).0;
+        }
     }
 
     /// A member echoed the context of a heartbeat of this term.
@@ -284,18 +281,24 @@ impl Leader {
             return;
         }
         if let Some((position, tick)) = parse_context(context) {
-            self.reads.queue().note_echo(from, position, tick.unwrap_or_default());
-            self.confirm_reads(core);
+            let queue = self.reads.queue();
+            queue.note_echo(from, position, tick.unwrap_or_default());
+            // Most echoes come when others have confirmed all that they could.
+            let may_confirm = position > queue.confirmed;
+            self.count_promises(core);
+            if may_confirm {
+                self.confirm_reads(core);
+            }
         }
     }
 
     /// Answers the reads whose position a quorum has echoed.
     pub(crate) fn confirm_reads<S: Storage>(&mut self, core: &mut Core<S>) {
         let Some(queue) = self.reads.queue.as_deref_mut() else { return };
-        let echoed = core
-            .membership
-            .committed_index(|id| queue.echo_of(id).map(|echo| Index(echo.position)))
-            .0;
+        let (own, end) = (core.id(), queue.end());
+        // This leader's own word is given for all of them.
+        let position_of = |id| if id == own { Some(end) } else { Some(queue.echo_of(id)?.position) };
+        let echoed = core.membership.committed_index(|id| position_of(id).map(Index)).0;
         while queue.confirmed < echoed {
             let Some(read) = queue.waiting.pop_front() else { return };
             queue.confirmed = queue.confirmed.saturating_add(1);
@@ -305,9 +308,15 @@ impl Leader {
 
     /// The leader has committed in its term: what was postponed can be served.
     pub(crate) fn release_postponed_reads<S: Storage>(&mut self, core: &mut Core<S>) {
+        self.reads.has_committed = true;
         let Some(queue) = &mut self.reads.queue else { return };
         for (from, context) in std::mem::take(&mut queue.postponed) {
             self.serve_read(core, from, context);
         }
     }
+}
+
+/// Whether this node needs nobody's word. A leader that was removed or demoted is never alone.
+fn is_alone<S: Storage>(core: &Core<S>) -> bool {
+    core.membership.is_singleton() && core.membership.is_voter(core.id())
 }

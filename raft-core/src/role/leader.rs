@@ -44,7 +44,7 @@ impl Leader {
         };
         let mut members: Vec<_> = core.membership.members().map(progress).collect();
         members.shrink_to_fit();
-        Self {
+        let mut leader = Self {
             members,
             heartbeat_waits: false,
             heartbeat_elapsed: 0,
@@ -54,7 +54,9 @@ impl Leader {
             pending_conf_index: last,
             uncommitted_bytes: 0,
             reads: ReadQueue::new(&core.settings),
-        }
+        };
+        leader.count_promises(core);
+        leader
     }
 
     pub(crate) fn progress(&self, id: NodeId) -> Option<&Progress> {
