@@ -3,6 +3,8 @@
 //! What only a leader or a candidate has lives in that role (`role`), so that a follower cannot
 //! touch it by mistake. No rule of the protocol is here.
 
+use bytes::Bytes;
+
 use crate::config::Settings;
 use crate::entry::Entries;
 use crate::error::Error;
@@ -10,7 +12,7 @@ use crate::event::Event;
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::{Log, Storage};
 use crate::membership::Membership;
-use crate::message::{Append, AppendResponse, Body, Message, MessageKind};
+use crate::message::{Append, AppendResponse, Body, Heartbeat, Message, MessageKind};
 use crate::metrics::Metrics;
 use crate::outbox::{Departure, Outbox};
 use crate::state::{HardState, ReadState};
@@ -219,7 +221,26 @@ impl<S: Storage> Core<S> {
         self.outbox.build(Departure::Now, move || Message { to, from, term, body: append() });
     }
 
-    /// Sends the answer to it: the log matches up to this index.
+    /// Sends a heartbeat.
+    #[inline(always)]
+    pub(crate) fn send_heartbeat(&mut self, to: NodeId, heartbeat: impl FnOnce() -> Heartbeat) {
+        let (from, term) = (self.id(), self.term);
+        self.metrics.count_sent(MessageKind::Heartbeat);
+        let message = || Message { to, from, term, body: Body::Heartbeat(heartbeat()) };
+        self.outbox.build(Departure::Now, message);
+    }
+
+    /// Sends the answer to it.
+    #[inline(always)]
+    pub(crate) fn answer_heartbeat(&mut self, to: NodeId, context: Bytes) {
+        let (from, term) = (self.id(), self.term);
+        self.metrics.count_sent(MessageKind::HeartbeatResponse);
+        let departure = Departure::of_heartbeat_response(&self.settings);
+        let message = || Message { to, from, term, body: Body::HeartbeatResponse { context } };
+        self.outbox.build(departure, message);
+    }
+
+    /// Sends the answer to an append: the log matches up to this index.
     #[inline(always)]
     pub(crate) fn answer_append(&mut self, to: NodeId, index: Index) {
         let (from, term) = (self.id(), self.term);

@@ -143,16 +143,22 @@ impl Metrics {
     }
 
     /// Counts one of what is rare.
+    #[inline]
     pub(crate) fn count_rare(&mut self, which: impl FnOnce(&mut RareMetrics) -> Option<&mut u64>) {
         if let Some(count) = which(self.rare()) {
             *count = count.saturating_add(1);
         }
     }
 
-    #[cold]
+    #[inline]
     fn rare(&mut self) -> &mut RareMetrics {
-        self.rare.get_or_insert_with(|| Box::new(RareMetrics::NONE))
+        self.rare.get_or_insert_with(new_rare)
     }
+}
+
+#[cold]
+fn new_rare() -> Box<RareMetrics> {
+    Box::new(RareMetrics::NONE)
 }
 
 #[cfg(test)]

@@ -51,12 +51,17 @@ impl Departure {
             Body::AppendResponse(_) | Body::VoteResponse(_) | Body::PreVoteResponse(_) => {
                 Self::AfterSync
             }
-            // With leases it is a promise that a restart must not forget, and a node that has
-            // nothing stored would not know that it made one.
-            Body::HeartbeatResponse { .. } if settings.keeps_leases() => Self::AfterSync,
+            Body::HeartbeatResponse { .. } => Self::of_heartbeat_response(settings),
             Body::Vote(_) => Self::VoteRequest,
             _ => Self::Now,
         }
+    }
+
+    /// With leases it is a promise that a restart must not forget, and a node that has nothing
+    /// stored would not know that it made one.
+    #[inline(always)]
+    pub(crate) fn of_heartbeat_response(settings: &Settings) -> Self {
+        if settings.keeps_leases() { Self::AfterSync } else { Self::Now }
     }
 }
 

@@ -265,7 +265,8 @@ impl Leader {
     pub(crate) fn count_promises<S: Storage>(&mut self, core: &Core<S>) {
         if self.reads.keeps_leases() {
             let (own, queue) = (core.id(), self.reads.queue.as_deref());
-            let tick_of = |id| if id == own { Some(u64::MAX) } else { Some(queue?.echo_of(id)?.tick) };
+            let tick_of =
+                |id| if id == own { Some(u64::MAX) } else { Some(queue?.echo_of(id)?.tick) };
             self.reads.promised = core.membership.committed_index(|id| tick_of(id).map(Index)).0;
         }
     }
@@ -297,7 +298,8 @@ impl Leader {
         let Some(queue) = self.reads.queue.as_deref_mut() else { return };
         let (own, end) = (core.id(), queue.end());
         // This leader's own word is given for all of them.
-        let position_of = |id| if id == own { Some(end) } else { Some(queue.echo_of(id)?.position) };
+        let position_of =
+            |id| if id == own { Some(end) } else { Some(queue.echo_of(id)?.position) };
         let echoed = core.membership.committed_index(|id| position_of(id).map(Index)).0;
         while queue.confirmed < echoed {
             let Some(read) = queue.waiting.pop_front() else { return };

@@ -135,7 +135,7 @@ impl<S: Storage> Core<S> {
         if self.settings.coalesce_appends && heartbeat.context.is_empty() {
             self.outbox.owe_heartbeat_response();
         } else {
-            self.send(from, Body::HeartbeatResponse { context: heartbeat.context });
+            self.answer_heartbeat(from, heartbeat.context);
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl<S: Storage> Core<S> {
     /// Builds the answer that the leader is owed, unless it was forgotten meanwhile.
     pub(crate) fn send_owed_response(&mut self) {
         if let Some(leader) = self.leader() {
-            self.send(leader, Body::HeartbeatResponse { context: Bytes::new() });
+            self.answer_heartbeat(leader, Bytes::new());
         }
     }
 }
@@ -246,7 +246,7 @@ impl Leader {
             // Never a commit index beyond what is known to match: the member could have
             // something else there.
             let commit = progress.match_index().min(committed);
-            core.send(*to, Body::Heartbeat(Heartbeat { commit, context: context.clone() }));
+            core.send_heartbeat(*to, || Heartbeat { commit, context: context.clone() });
             progress.on_sent_commit(commit);
         }
     }
