@@ -304,7 +304,7 @@ value! {
 
 impl From<&raftcore::ReadState> for ReadState {
     fn from(state: &raftcore::ReadState) -> Self {
-        Self { index: state.index.0, context: Blob(state.context.clone()) }
+        Self { index: state.index.0, context: Blob(state.context.clone().into()) }
     }
 }
 

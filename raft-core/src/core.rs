@@ -3,9 +3,8 @@
 //! What only a leader or a candidate has lives in that role (`role`), so that a follower cannot
 //! touch it by mistake. No rule of the protocol is here.
 
-use bytes::Bytes;
-
 use crate::config::Settings;
+use crate::context::Context;
 use crate::entry::Entries;
 use crate::error::Error;
 use crate::event::Event;
@@ -232,7 +231,7 @@ impl<S: Storage> Core<S> {
 
     /// Sends the answer to it.
     #[inline(always)]
-    pub(crate) fn answer_heartbeat(&mut self, to: NodeId, context: Bytes) {
+    pub(crate) fn answer_heartbeat(&mut self, to: NodeId, context: Context) {
         let (from, term) = (self.id(), self.term);
         self.metrics.count_sent(MessageKind::HeartbeatResponse);
         let departure = Departure::of_heartbeat_response(&self.settings);

@@ -60,6 +60,7 @@
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "a test is a story told in one go"))]
 
 mod config;
+mod context;
 mod core;
 pub mod describe;
 mod election;
@@ -91,6 +92,7 @@ pub mod wire;
 mod work;
 
 pub use crate::config::{Config, ReadOnly};
+pub use crate::context::Context;
 pub use crate::core::Observer;
 pub use crate::entry::{Entries, Entry, EntryKind};
 pub use crate::error::{

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use crate::context::Context;
 use crate::entry::Entries;
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::state::Snapshot;
@@ -50,7 +49,7 @@ pub enum Body {
     /// The answer to it (`MsgHeartbeatResp`).
     HeartbeatResponse {
         /// The context of the heartbeat, unchanged.
-        context: Bytes,
+        context: Context,
     },
     /// The sender is to become leader (`MsgTransferLeader`) (thesis, section 3.10).
     TransferLeader,
@@ -59,14 +58,14 @@ pub enum Body {
     /// A request for a read index, passed on to the leader (`MsgReadIndex`).
     ReadIndex {
         /// Chosen by the application to recognise the answer.
-        context: Bytes,
+        context: Context,
     },
     /// The leader's answer (`MsgReadIndexResp`).
     ReadIndexResponse {
         /// The index up to which the reader must have applied.
         index: Index,
         /// The context of the request.
-        context: Bytes,
+        context: Context,
     },
 }
 
@@ -122,7 +121,7 @@ pub struct Heartbeat {
     /// How far the receiver may commit: the leader's commit index, at most what is known to match.
     pub commit: Index,
     /// Echoed by the receiver. The leader puts the position of its read queue here.
-    pub context: Bytes,
+    pub context: Context,
 }
 
 /// The kinds of message by their number on the wire, storage threads' and local ones included.

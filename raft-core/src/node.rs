@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::{Config, ReadOnly};
+use crate::context::Context;
 use crate::core::{Core, Observer};
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{ConfigError, Error, Fault, Misuse, Refusal, StorageError};
@@ -235,7 +236,7 @@ impl<S: Storage> Node<S> {
         if payloads.is_empty() {
             return Err(Refusal::NoEntries.into());
         }
-        payloads.iter().try_for_each(check_size)?;
+        payloads.iter().try_for_each(|payload| check_size(payload))?;
         self.call(|raft| raft.propose(payloads.into_iter()))
     }
 
@@ -285,7 +286,7 @@ impl<S: Storage> Node<S> {
     ///
     /// [`DropReason::NoLeader`]: crate::DropReason::NoLeader
     /// [`DropReason::TooManyReads`]: crate::DropReason::TooManyReads
-    pub fn read_index(&mut self, context: impl Into<Bytes>) -> Result<(), Error> {
+    pub fn read_index(&mut self, context: impl Into<Context>) -> Result<(), Error> {
         let context = context.into();
         check_size(&context)?;
         self.call(|raft| raft.read_index(context))
@@ -724,7 +725,7 @@ impl<S: Storage + std::fmt::Debug> std::fmt::Debug for Node<S> {
     }
 }
 
-fn check_size(data: &Bytes) -> Result<(), Misuse> {
+fn check_size(data: &[u8]) -> Result<(), Misuse> {
     if data.len() > MAX_PAYLOAD_BYTES {
         return Err(Misuse::TooLarge { bytes: data.len() });
     }

@@ -13,9 +13,8 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use crate::config::{ReadOnly, Settings};
+use crate::context::Context;
 use crate::core::Core;
 use crate::error::{DropReason, Error, Refusal};
 use crate::ids::{Index, NodeId};
@@ -29,7 +28,7 @@ use crate::state::ReadState;
 struct WaitingRead {
     /// Who asked.
     from: NodeId,
-    context: Bytes,
+    context: Context,
     /// The commit index when it was asked.
     index: Index,
 }
@@ -71,7 +70,7 @@ struct Queue {
     confirmed: u64,
     echoes: Vec<Echo>,
     /// Reads that came before this leader committed anything in its term.
-    postponed: Vec<(NodeId, Bytes)>,
+    postponed: Vec<(NodeId, Context)>,
 }
 
 impl Queue {
@@ -130,15 +129,15 @@ impl ReadQueue {
 
     /// What heartbeats carry: the position of the last read, or nothing if none waits; with
     /// leases always the position and the ticks.
-    pub(crate) fn heartbeat_context(&self) -> Bytes {
+    pub(crate) fn heartbeat_context(&self) -> Context {
         let position = self.end().to_le_bytes();
         if self.keeps_leases() {
-            return [position, self.clock.to_le_bytes()].concat().into();
+            return [position, self.clock.to_le_bytes()].as_flattened().into();
         }
         if self.queue.as_ref().is_none_or(|queue| queue.waiting.is_empty()) {
-            return Bytes::new();
+            return Context::new();
         }
-        Bytes::copy_from_slice(&position)
+        position.into()
     }
 
     /// Whether this leader can have sent this context.
@@ -183,7 +182,7 @@ fn parse_context(context: &[u8]) -> Option<(u64, Option<u64>)> {
 
 impl<S: Storage> Raft<S> {
     /// The application wants to read.
-    pub(crate) fn read_index(&mut self, context: Bytes) -> Result<(), Error> {
+    pub(crate) fn read_index(&mut self, context: Context) -> Result<(), Error> {
         let own = self.core.id();
         match (&mut self.role, self.core.leader()) {
             (Role::Leader(leader), _) => leader.on_read_index(&mut self.core, own, context),
@@ -198,7 +197,7 @@ impl<S: Storage> Raft<S> {
 
 impl<S: Storage> Core<S> {
     /// Passes a read on to the leader, in the name of who asked first.
-    pub(crate) fn forward_read(&mut self, from: NodeId, context: Bytes) {
+    pub(crate) fn forward_read(&mut self, from: NodeId, context: Context) {
         if let Some(leader) = self.leader() {
             let (term, body) = (crate::Term::ZERO, Body::ReadIndex { context });
             self.send_as(Message { to: leader, from, term, body });
@@ -206,12 +205,12 @@ impl<S: Storage> Core<S> {
     }
 
     /// The leader answered a read of this node.
-    pub(crate) fn on_read_response(&mut self, index: Index, context: Bytes) {
+    pub(crate) fn on_read_response(&mut self, index: Index, context: Context) {
         self.add_read_state(ReadState { index, context });
     }
 
     /// Gives the answer to whoever asked.
-    fn answer_read(&mut self, from: NodeId, index: Index, context: Bytes) {
+    fn answer_read(&mut self, from: NodeId, index: Index, context: Context) {
         self.metrics.count_rare(|rare| Some(&mut rare.reads_confirmed));
         if from == self.id() {
             self.on_read_response(index, context);
@@ -227,7 +226,7 @@ impl Leader {
         &mut self,
         core: &mut Core<S>,
         from: NodeId,
-        context: Bytes,
+        context: Context,
     ) -> Result<(), Error> {
         let limit = core.settings.max_pending_reads as usize;
         if self.reads.len() >= limit {
@@ -245,7 +244,7 @@ impl Leader {
         Ok(())
     }
 
-    fn serve_read<S: Storage>(&mut self, core: &mut Core<S>, from: NodeId, context: Bytes) {
+    fn serve_read<S: Storage>(&mut self, core: &mut Core<S>, from: NodeId, context: Context) {
         let index = core.log.committed();
         let is_confirmed = match core.settings.read_only {
             ReadOnly::Safe => false,

@@ -1,8 +1,7 @@
 //! Replication: a leader's appends and heartbeats, what members do with them, what the leader
 //! learns from their answers, and the commit rule (paper, sections 5.3 and 5.4.2).
 
-use bytes::Bytes;
-
+use crate::context::Context;
 use crate::core::Core;
 use crate::entry::Entries;
 use crate::error::{Error, Refusal, StorageError};
@@ -143,7 +142,7 @@ impl<S: Storage> Core<S> {
     /// Builds the answer that the leader is owed, unless it was forgotten meanwhile.
     pub(crate) fn send_owed_response(&mut self) {
         if let Some(leader) = self.leader() {
-            self.answer_heartbeat(leader, Bytes::new());
+            self.answer_heartbeat(leader, Context::new());
         }
     }
 }

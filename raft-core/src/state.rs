@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::context::Context;
 use crate::ids::{Index, NodeId, Position, Term};
 
 /// What a node must have on disk before it sends a message that depends on it (paper, figure 2,
@@ -126,7 +127,7 @@ pub struct ReadState {
     /// Apply up to here before you answer.
     pub index: Index,
     /// The context that was given with the request.
-    pub context: Bytes,
+    pub context: Context,
 }
 
 /// One member of a group to be bootstrapped.

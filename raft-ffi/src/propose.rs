@@ -260,7 +260,8 @@ pub unsafe extern "C" fn raftcore_node_read_index(
 ) -> raftcore_status {
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
-        let (node, context) = unsafe { (handle::of(node)?, slice::copy(context, len, "context")?) };
+        let (node, context) =
+            unsafe { (handle::of(node)?, slice::array(context.cast::<u8>(), len, "context")?) };
         node.call(|state| Ok(state.core.read_index(context)?))
     })
 }

@@ -17,7 +17,7 @@ pub enum Input<'a> {
     /// A membership change was proposed.
     ProposeConfChange(&'a AnyConfChange),
     /// A read was asked for.
-    ReadIndex(&'a Bytes),
+    ReadIndex(&'a [u8]),
     /// Leadership is to go to this member.
     Transfer(NodeId),
     /// The leader is to be forgotten.

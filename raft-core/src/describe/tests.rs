@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::context::Context;
 use crate::ids::{Index, Position, Term};
 use crate::wire::encode_conf_change;
 
@@ -120,10 +121,10 @@ fn a_ready_prints_its_parts_in_order() {
 
     let soft = SoftState { leader: NodeId::new(10), role: RoleKind::PreCandidate };
     let hard = HardState { term: Term(1), vote: NodeId::new(10), commit: Index(4) };
-    let context = Bytes::from_static(b"ab");
+    let context = Context::from(b"ab");
     let reads = [
         ReadState { index: Index(5), context },
-        ReadState { index: Index(6), context: Bytes::new() },
+        ReadState { index: Index(6), context: Context::new() },
     ];
     let list = Entries::from(vec![normal(1, 4, "x")]);
     let messages = [flat(MessageKind::TimeoutNow, 1, 2)];

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Flaw, block, number};
 use super::{TRANSFER_CONTEXT, schema, stored};
+use crate::context::Context;
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{DecodeError, Refusal};
 use crate::ids::{Index, NodeId, Position, Term};
@@ -246,10 +247,10 @@ impl<'a> Parts<'a> {
             MessageKind::PreVoteResponse => Body::PreVoteResponse(vote_response),
             MessageKind::Snapshot => Body::Snapshot(self.snapshot.take().unwrap_or_default()),
             MessageKind::Heartbeat => {
-                Body::Heartbeat(Heartbeat { commit, context: share(self.context, bytes) })
+                Body::Heartbeat(Heartbeat { commit, context: self.context(bytes) })
             }
             MessageKind::HeartbeatResponse => {
-                Body::HeartbeatResponse { context: share(self.context, bytes) }
+                Body::HeartbeatResponse { context: self.context(bytes) }
             }
             MessageKind::TransferLeader => Body::TransferLeader,
             MessageKind::TimeoutNow => Body::TimeoutNow,
@@ -296,11 +297,18 @@ impl<'a> Parts<'a> {
         VoteRequest { last, transfer: self.context == TRANSFER_CONTEXT }
     }
 
+    fn context(&self, bytes: &Bytes) -> Context {
+        if self.context.len() <= Context::IN_PLACE_MAX {
+            return self.context.into();
+        }
+        share(self.context, bytes).into()
+    }
+
     /// The context of a read travels as the data of one entry. Without it nobody could tell to
     /// which read the answer belongs; two would be two reads in one message.
-    fn read_context(&mut self) -> Result<Bytes, Refusal> {
+    fn read_context(&mut self) -> Result<Context, Refusal> {
         match std::mem::take(&mut self.entries) {
-            Carried::One(entry) => Ok(entry.data),
+            Carried::One(entry) => Ok(entry.data.into()),
             Carried::Nothing | Carried::Many(_) => Err(Refusal::BadReadRequest),
         }
     }

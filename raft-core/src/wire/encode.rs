@@ -109,9 +109,6 @@ const ENTRY_ROOM: usize = 64;
 type ShortFields<'a> = Short<'a, SHORT_ROOM>;
 type EntryFields<'a> = Short<'a, ENTRY_ROOM>;
 
-static NOTHING: Bytes = Bytes::new();
-static TRANSFER: Bytes = Bytes::from_static(TRANSFER_CONTEXT);
-
 /// Which field of the flat form holds what: the one place that knows, for encoding straight to
 /// bytes as well as for the flat form itself. Everything heavy is borrowed.
 struct Outline<'a> {
@@ -126,7 +123,7 @@ struct Outline<'a> {
     snapshot: Option<&'a Snapshot>,
     reject: bool,
     reject_hint: u64,
-    context: &'a Bytes,
+    context: &'a [u8],
 }
 
 /// What a message carries in its field `entries`.
@@ -134,7 +131,7 @@ enum Carried<'a> {
     Nothing,
     Entries(&'a Entries),
     /// The context of a read travels as the data of one entry.
-    ReadContext(&'a Bytes),
+    ReadContext(&'a [u8]),
 }
 
 impl<'a> Outline<'a> {
@@ -151,7 +148,7 @@ impl<'a> Outline<'a> {
             snapshot: None,
             reject: false,
             reject_hint: 0,
-            context: &NOTHING,
+            context: &[],
         };
         outline.fill(&message.body);
         outline
@@ -175,7 +172,7 @@ impl<'a> Outline<'a> {
             }
             Body::Vote(request) | Body::PreVote(request) => {
                 self.set_position(request.last);
-                self.context = if request.transfer { &TRANSFER } else { &NOTHING };
+                self.context = if request.transfer { TRANSFER_CONTEXT } else { &[] };
             }
             Body::VoteResponse(response) | Body::PreVoteResponse(response) => {
                 self.reject = response.rejected;
@@ -284,7 +281,7 @@ impl<'a> Outline<'a> {
             Carried::Nothing => Vec::new(),
             Carried::Entries(entries) => entries.iter().map(schema::Entry::from).collect(),
             Carried::ReadContext(context) => {
-                vec![schema::Entry { data: context.clone(), ..Default::default() }]
+                vec![schema::Entry { data: Bytes::copy_from_slice(context), ..Default::default() }]
             }
         };
         schema::Message {
@@ -299,7 +296,7 @@ impl<'a> Outline<'a> {
             snapshot: self.snapshot.map(schema::Snapshot::from),
             reject: self.reject,
             reject_hint: self.reject_hint,
-            context: self.context.clone(),
+            context: Bytes::copy_from_slice(self.context),
             vote: 0,
             responses: Vec::new(),
         }
@@ -394,7 +391,7 @@ fn block_len(len: usize) -> usize {
 
 /// The same; no bytes are the same as absent.
 #[inline]
-fn data_len(data: &Bytes) -> usize {
+fn data_len(data: &[u8]) -> usize {
     if data.is_empty() { 0 } else { block_len(data.len()) }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::*;
+use crate::context::Context;
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::membership::{
@@ -54,6 +55,11 @@ impl Random {
     fn bytes(&mut self) -> Bytes {
         let len = [0, 1, 16, 127, 128, 300][self.below(6) as usize];
         (0..len).map(|_| self.bits() as u8).collect()
+    }
+
+    fn context(&mut self) -> Context {
+        let len = [0, 1, 8, 16, 22, 23, 24, 25, 300][self.below(9) as usize];
+        (0..len).map(|_| self.bits() as u8).collect::<Vec<_>>().into()
     }
 
     fn id(&mut self) -> NodeId {
@@ -110,7 +116,7 @@ impl Random {
 
     /// One body of every kind that travels.
     fn bodies(&mut self) -> Vec<Body> {
-        let context = self.bytes();
+        let context = self.context();
         vec![
             Body::Propose(self.entries()),
             Body::Append(Append {
@@ -124,8 +130,8 @@ impl Random {
             Body::PreVote(self.vote()),
             Body::PreVoteResponse(VoteResponse { rejected: self.bool() }),
             Body::Snapshot(Arc::new(self.snapshot())),
-            Body::Heartbeat(Heartbeat { commit: Index(self.number()), context: self.bytes() }),
-            Body::HeartbeatResponse { context: self.bytes() },
+            Body::Heartbeat(Heartbeat { commit: Index(self.number()), context: self.context() }),
+            Body::HeartbeatResponse { context: self.context() },
             Body::TransferLeader,
             Body::TimeoutNow,
             Body::ReadIndex { context: context.clone() },

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raftcore::membership::ConfStateError;
 use raftcore::{
-    Append, Body, ConfState, DecodeError, Entry, Error, Index, Message, MessageKind, Refusal,
-    RoleKind, Snapshot, SnapshotStatus, Term, wire,
+    Append, Body, ConfState, Context, DecodeError, Entry, Error, Index, Message, MessageKind,
+    Refusal, RoleKind, Snapshot, SnapshotStatus, Term, wire,
 };
 
 use crate::oracle;
@@ -170,7 +170,7 @@ fn an_answer_from_somebody_who_is_no_member() {
             check(&mut node, vote_response(9, 1, term, true), refusal.clone());
             check(&mut node, pre_vote_response(9, 1, term, false), refusal.clone());
             check(&mut node, heartbeat_response(9, 1, term, b""), refusal.clone());
-            let body = Body::ReadIndexResponse { index: Index(1), context: Bytes::new() };
+            let body = Body::ReadIndexResponse { index: Index(1), context: Context::new() };
             check(&mut node, message(9, 1, term, body), refusal.clone());
         }
     }
@@ -212,7 +212,7 @@ fn a_message_that_claims_to_come_from_the_receiver() {
 #[test]
 fn a_message_without_a_term() {
     for mut node in [follower(), candidate(), leader()] {
-        let read_response = Body::ReadIndexResponse { index: Index(1), context: Bytes::new() };
+        let read_response = Body::ReadIndexResponse { index: Index(1), context: Context::new() };
         let forged = [
             append(2, 1, 0, (0, 0), &[(1, 1)], 9),
             accepted(2, 1, 0, 4),
@@ -437,7 +437,7 @@ fn positions_near_the_64_bit_limit() {
         check(&mut node, append(2, 1, 3, (0, index), &[], 0), refusal.clone());
         let next = Entry { index: Index(index.wrapping_add(1)), term: Term(3), ..Entry::default() };
         check(&mut node, append_of(3, (3, index), vec![next]), refusal.clone());
-        let body = Body::ReadIndexResponse { index: Index(index), context: Bytes::new() };
+        let body = Body::ReadIndexResponse { index: Index(index), context: Context::new() };
         check(&mut node, message(2, 1, 3, body), refusal.clone());
         let far = Snapshot { position: at(3, index), ..snapshot((3, 9), voters(&[1, 2, 3])) };
         check(&mut node, install(2, 1, 3, far), refusal);

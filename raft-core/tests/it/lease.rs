@@ -1,12 +1,14 @@
 //! Check-quorum and the lease that follows from it (thesis, sections 4.2.3 and 6.2), and the ways
 //! around it: the nudge to a stale leader, forgetting the leader, a leader that hands over.
 
-use raftcore::{Body, Config, Event, Message, MessageKind, ReadOnly, RoleKind};
+use raftcore::{
+    Body, ConfChangeV2, Config, Event, Message, MessageKind, ReadOnly, RoleKind, Transition,
+};
 
 use crate::support::{
-    Group, Member, accepted, append, fingerprint, heartbeat, heartbeat_response, install, joint,
-    pre_vote, pre_vote_response, rejected, snapshot, texts, transfer_vote, vote, voters,
-    with_learners,
+    Group, Member, accepted, append, change_v2, fingerprint, heartbeat, heartbeat_response,
+    install, joint, pre_vote, pre_vote_response, rejected, snapshot, texts, transfer_vote, vote,
+    voters, with_learners,
 };
 
 fn with_check_quorum(config: &mut Config) {
@@ -344,6 +346,31 @@ fn a_lease_needs_a_quorum_of_voters_of_both_halves() {
         assert!(!answers_at_once(&mut leader), "{from}");
     }
     leader.step(answer(5, &asked)).unwrap();
+    assert!(answers_at_once(&mut leader));
+}
+
+#[test]
+fn a_lease_is_of_those_who_vote_now() {
+    let (mut leader, asked) = leader_with_lease();
+    leader.step(answer(2, &asked)).unwrap();
+    assert!(answers_at_once(&mut leader));
+    leader.apply_conf_change(&change_v2(Transition::JointExplicit, "v4 v5")).unwrap();
+    assert!(!answers_at_once(&mut leader), "two of five");
+    leader.step(answer(3, &asked)).unwrap();
+    assert!(answers_at_once(&mut leader));
+    leader.apply_conf_change(&ConfChangeV2::leave_joint()).unwrap();
+    leader.apply_conf_change(&change_v2(Transition::Auto, "r2")).unwrap();
+    assert!(!answers_at_once(&mut leader), "two of four");
+    leader.apply_conf_change(&change_v2(Transition::Auto, "r5")).unwrap();
+    assert!(answers_at_once(&mut leader), "two of three");
+}
+
+#[test]
+fn both_halves_of_one_need_nobodys_promise() {
+    let mut leader = Member::of(1, joint(&[1], &[1]), with_lease);
+    leader.lead_all();
+    assert!(answers_at_once(&mut leader));
+    leader.tick_times(100);
     assert!(answers_at_once(&mut leader));
 }
 

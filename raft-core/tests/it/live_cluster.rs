@@ -102,7 +102,7 @@ impl Judge {
             self.look_at_disk(own, member);
             self.look_at_membership(own, member);
             for ReadState { index, context } in &member.reads {
-                let at_least = self.asked.get(context).copied().unwrap_or_default();
+                let at_least = self.asked.get(&**context).copied().unwrap_or_default();
                 assert!(index.0 >= at_least, "a stale read at {index}, committed was {at_least}");
             }
         }

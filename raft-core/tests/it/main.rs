@@ -11,6 +11,7 @@ mod oracle;
 mod async_writes;
 mod bootstrap;
 mod coalescing;
+mod contexts;
 mod election;
 mod flow;
 mod hostile;

@@ -1,10 +1,9 @@
 //! Reads without writing to the log (thesis, section 6.4): confirmed by a round of heartbeats, or
 //! by the lease.
 
-use bytes::Bytes;
 use raftcore::{
-    Body, ConfChangeV2, DropReason, Error, Index, Message, MessageKind, ReadOnly, ReadState,
-    Refusal, RefusalKind, RoleKind, Transition,
+    Body, ConfChangeV2, Context, DropReason, Error, Index, Message, MessageKind, ReadOnly,
+    ReadState, Refusal, RefusalKind, RoleKind, Transition,
 };
 
 use crate::support::{
@@ -19,7 +18,7 @@ fn leader_of(members: &[u64]) -> Member {
 }
 
 fn read_state(index: u64, context: &'static str) -> ReadState {
-    ReadState { index: Index(index), context: Bytes::from_static(context.as_bytes()) }
+    ReadState { index: Index(index), context: context.into() }
 }
 
 /// The positions in the contexts of the heartbeats to one member.
@@ -408,7 +407,7 @@ fn any_context_of_a_heartbeat_is_echoed_as_it_is() {
     // Leaders of older versions put the application's own bytes there.
     for context in [&b""[..], b"x", b"12345678", &[0; 100]] {
         let mut follower = Member::new(1, &[1, 2, 3]);
-        let context = Bytes::from_static(context);
+        let context = Context::from(context);
         let body = raftcore::Heartbeat { commit: Index(0), context: context.clone() };
         follower.step(message(2, 1, 1, Body::Heartbeat(body))).unwrap();
         let expected = message(1, 2, 1, Body::HeartbeatResponse { context });
@@ -420,7 +419,7 @@ fn any_context_of_a_heartbeat_is_echoed_as_it_is() {
 fn an_answer_is_handed_to_the_application_as_it_is() {
     let mut follower = Member::new(1, &[1, 2, 3]);
     follower.step(append(2, 1, 1, (0, 0), &[(1, 1)], 1)).unwrap();
-    let body = Body::ReadIndexResponse { index: Index(7), context: Bytes::from_static(b"a") };
+    let body = Body::ReadIndexResponse { index: Index(7), context: b"a".into() };
     follower.step(message(2, 1, 1, body)).unwrap();
     follower.drain();
     assert_eq!(follower.reads, [read_state(7, "a")]);

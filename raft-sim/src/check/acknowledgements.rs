@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use raftcore::{Membership, NodeId};
+use raftcore::{Context, Membership, NodeId};
 
 use super::election::has_majorities;
 use super::{Verdict, ensure};
@@ -18,7 +17,7 @@ use crate::network::SLOTS;
 #[derive(Clone, Debug)]
 struct Asked {
     from: NodeId,
-    context: Bytes,
+    context: Context,
     at: u64,
     is_confirmed: bool,
 }
@@ -30,12 +29,12 @@ struct Leadership {
     /// In the order in which they came.
     asked: Vec<Asked>,
     /// When each token was seen first in what the leader sent.
-    sent: BTreeMap<Bytes, u64>,
-    last_sent: Bytes,
+    sent: BTreeMap<Context, u64>,
+    last_sent: Context,
     /// For each member, when the newest of the tokens was sent that it answered.
     answered: [Option<u64>; SLOTS],
     /// Answers of other leaders to reads of this node, which it has not handed out yet.
-    told: Vec<Bytes>,
+    told: Vec<Context>,
 }
 
 /// The judge of acknowledgements.
@@ -76,7 +75,7 @@ impl Acknowledgements {
         &mut self,
         slot: usize,
         term: u64,
-        (from, context): (NodeId, Bytes),
+        (from, context): (NodeId, Context),
         now: u64,
     ) {
         let asked = Asked { from, context, at: now, is_confirmed: false };
@@ -84,22 +83,22 @@ impl Acknowledgements {
     }
 
     /// Another leader answered a read of this node.
-    pub(crate) fn on_told(&mut self, slot: usize, context: Bytes) {
+    pub(crate) fn on_told(&mut self, slot: usize, context: Context) {
         self.leaderships[slot].told.push(context);
     }
 
     /// A leader hands out a heartbeat with this token.
-    pub(crate) fn on_sent(&mut self, slot: usize, term: u64, token: &Bytes, now: u64) {
+    pub(crate) fn on_sent(&mut self, slot: usize, term: u64, token: &[u8], now: u64) {
         let leadership = self.of(slot, term);
-        if leadership.last_sent != *token {
-            leadership.last_sent = token.clone();
-            leadership.sent.entry(token.clone()).or_insert(now);
+        if *leadership.last_sent != *token {
+            leadership.last_sent = token.into();
+            leadership.sent.entry(token.into()).or_insert(now);
         }
     }
 
     /// A member answered a heartbeat of this term, with this token. One that this leader never
     /// sent counts for nothing.
-    pub(crate) fn on_answered(&mut self, slot: usize, term: u64, from: NodeId, token: &Bytes) {
+    pub(crate) fn on_answered(&mut self, slot: usize, term: u64, from: NodeId, token: &[u8]) {
         let leadership = self.of(slot, term);
         let sent = leadership.sent.get(token).copied();
         if let Some(place) = leadership.answered.get_mut(from.get() as usize - 1) {
@@ -126,16 +125,16 @@ impl Acknowledgements {
     }
 
     /// A leader hands out the answer to a read that this node asked it.
-    pub(crate) fn on_released(&mut self, slot: usize, from: NodeId, context: &Bytes) -> Verdict {
+    pub(crate) fn on_released(&mut self, slot: usize, from: NodeId, context: &[u8]) -> Verdict {
         let Leadership { asked, told, term, answered, .. } = &mut self.leaderships[slot];
         if from.get() == slot as u64 + 1
-            && let Some(at) = told.iter().position(|other| other == context)
+            && let Some(at) = told.iter().position(|other| **other == *context)
         {
             told.remove(at);
             return Ok(());
         }
         // A read that was asked again is there again: the first of them is answered first.
-        let at = asked.iter().position(|read| read.from == from && read.context == *context);
+        let at = asked.iter().position(|read| read.from == from && *read.context == *context);
         let read = at.map(|at| asked.remove(at));
         let is_confirmed = read.as_ref().is_some_and(|read| read.is_confirmed);
         ensure(is_confirmed, "read_confirmed_by_a_round_that_began_after_it", || {
@@ -152,8 +151,8 @@ mod tests {
 
     const RULE: &str = "read_confirmed_by_a_round_that_began_after_it";
     const TERM: u64 = 4;
-    const TOKEN: Bytes = Bytes::from_static(b"token");
-    const CONTEXT: Bytes = Bytes::from_static(b"read");
+    const TOKEN: &[u8] = b"token";
+    const CONTEXT: &[u8] = b"read";
 
     fn id(n: u64) -> NodeId {
         NodeId::new(n).unwrap()
@@ -168,33 +167,33 @@ mod tests {
     /// Node 1 leads and is asked at 10.
     fn asked() -> Acknowledgements {
         let mut judge = Acknowledgements::default();
-        judge.on_asked(0, TERM, (id(1), CONTEXT), 10);
+        judge.on_asked(0, TERM, (id(1), CONTEXT.into()), 10);
         judge
     }
 
     fn release(judge: &mut Acknowledgements, members: &Membership) -> Verdict {
         judge.look(0, members);
-        judge.on_released(0, id(1), &CONTEXT)
+        judge.on_released(0, id(1), CONTEXT)
     }
 
     #[test]
     fn an_answer_to_a_later_heartbeat_confirms() {
         let three = members(&[1, 2, 3], &[]);
         let mut judge = asked();
-        judge.on_sent(0, TERM, &TOKEN, 11);
-        judge.on_answered(0, TERM, id(2), &TOKEN);
+        judge.on_sent(0, TERM, TOKEN, 11);
+        judge.on_answered(0, TERM, id(2), TOKEN);
         release(&mut judge, &three).unwrap();
-        assert_objects(judge.on_released(0, id(1), &CONTEXT), RULE);
+        assert_objects(judge.on_released(0, id(1), CONTEXT), RULE);
         release(&mut asked(), &members(&[1], &[])).unwrap();
     }
 
     #[test]
     fn a_heartbeat_that_was_sent_before_the_request_confirms_nothing() {
         let mut judge = Acknowledgements::default();
-        judge.on_sent(0, TERM, &TOKEN, 9);
-        judge.on_asked(0, TERM, (id(1), CONTEXT), 10);
-        judge.on_sent(0, TERM, &TOKEN, 11);
-        judge.on_answered(0, TERM, id(2), &TOKEN);
+        judge.on_sent(0, TERM, TOKEN, 9);
+        judge.on_asked(0, TERM, (id(1), CONTEXT.into()), 10);
+        judge.on_sent(0, TERM, TOKEN, 11);
+        judge.on_answered(0, TERM, id(2), TOKEN);
         assert_objects(release(&mut judge, &members(&[1, 2, 3], &[])), RULE);
     }
 
@@ -202,13 +201,13 @@ mod tests {
     fn another_terms_and_anothers_token_confirm_nothing() {
         let three = members(&[1, 2, 3], &[]);
         let mut judge = Acknowledgements::default();
-        judge.on_sent(0, TERM - 1, &TOKEN, 9);
-        judge.on_asked(0, TERM, (id(1), CONTEXT), 10);
-        judge.on_answered(0, TERM, id(2), &TOKEN);
+        judge.on_sent(0, TERM - 1, TOKEN, 9);
+        judge.on_asked(0, TERM, (id(1), CONTEXT.into()), 10);
+        judge.on_answered(0, TERM, id(2), TOKEN);
         assert_objects(release(&mut judge, &three), RULE);
         let mut judge = asked();
-        judge.on_sent(0, TERM, &TOKEN, 11);
-        judge.on_answered(0, TERM, id(2), &Bytes::from_static(b"other"));
+        judge.on_sent(0, TERM, TOKEN, 11);
+        judge.on_answered(0, TERM, id(2), b"other");
         assert_objects(release(&mut judge, &three), RULE);
     }
 
@@ -216,9 +215,9 @@ mod tests {
     fn learners_and_one_half_confirm_nothing() {
         let check = |voters: &[u64], outgoing: &[u64]| {
             let mut judge = asked();
-            judge.on_sent(0, TERM, &TOKEN, 11);
-            judge.on_answered(0, TERM, id(2), &TOKEN);
-            judge.on_answered(0, TERM, id(7), &TOKEN);
+            judge.on_sent(0, TERM, TOKEN, 11);
+            judge.on_answered(0, TERM, id(2), TOKEN);
+            judge.on_answered(0, TERM, id(7), TOKEN);
             release(&mut judge, &members(voters, outgoing))
         };
         check(&[1, 2, 3], &[]).unwrap();
@@ -229,8 +228,8 @@ mod tests {
     #[test]
     fn what_another_leader_answered_needs_no_round_here() {
         let mut judge = Acknowledgements::default();
-        judge.on_told(0, CONTEXT);
-        judge.on_released(0, id(1), &CONTEXT).unwrap();
-        assert_objects(judge.on_released(0, id(1), &CONTEXT), RULE);
+        judge.on_told(0, CONTEXT.into());
+        judge.on_released(0, id(1), CONTEXT).unwrap();
+        assert_objects(judge.on_released(0, id(1), CONTEXT), RULE);
     }
 }

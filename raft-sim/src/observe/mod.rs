@@ -313,7 +313,7 @@ fn follow_reads(judge: &mut Acknowledgements, host: &Host, step: &Step<'_>) {
     let asked = match step.input {
         Input::ReadIndex(context) => Some((host.id, *context)),
         Input::Step(message) => match &message.body {
-            Body::ReadIndex { context } => Some((message.from, context)),
+            Body::ReadIndex { context } => Some((message.from, &**context)),
             Body::HeartbeatResponse { .. } => None,
             _ => return,
         },
@@ -325,7 +325,7 @@ fn follow_reads(judge: &mut Acknowledgements, host: &Host, step: &Step<'_>) {
         && step.error.is_none()
         && before.soft_state.role == RoleKind::Leader
     {
-        judge.on_asked(slot, term, (from, context.clone()), step.now);
+        judge.on_asked(slot, term, (from, context.into()), step.now);
     }
     if judge.is_waiting(slot) {
         judge.look(slot, &after.membership);

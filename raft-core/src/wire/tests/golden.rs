@@ -59,7 +59,7 @@ fn a_rejection_has_these_bytes() {
 
 #[test]
 fn a_read_request_has_these_bytes() {
-    let body = Body::ReadIndex { context: Bytes::from_static(b"ctx") };
+    let body = Body::ReadIndex { context: b"ctx".into() };
     let message = Message { to: id(1), from: id(2), term: Term(0), body };
     let bytes = hex("08 0f 10 01 18 02  3a 05 22 03 63 74 78");
     assert_eq!(encode(&message), bytes);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raftcore::{
     AnyConfChange, Append, AppendResponse, Body, ConfChange, ConfChangeKind, ConfChangeSingle,
-    ConfChangeV2, ConfState, Entries, Entry, EntryKind, Heartbeat, Index, Message, NodeId,
+    ConfChangeV2, ConfState, Context, Entries, Entry, EntryKind, Heartbeat, Index, Message, NodeId,
     Position, Rejection, Snapshot, Storage, Term, Transition, VoteRequest, VoteResponse, describe,
     wire,
 };
@@ -78,13 +78,12 @@ pub(crate) fn rejected(from: u64, to: u64, term: u64, index: u64, hint: (u64, u6
 }
 
 pub(crate) fn heartbeat(from: u64, to: u64, term: u64, commit: u64) -> Message {
-    let body = Heartbeat { commit: Index(commit), context: Bytes::new() };
+    let body = Heartbeat { commit: Index(commit), context: Context::new() };
     message(from, to, term, Body::Heartbeat(body))
 }
 
 pub(crate) fn heartbeat_response(from: u64, to: u64, term: u64, context: &[u8]) -> Message {
-    let context = Bytes::copy_from_slice(context);
-    message(from, to, term, Body::HeartbeatResponse { context })
+    message(from, to, term, Body::HeartbeatResponse { context: context.into() })
 }
 
 /// An echo of the position of a leader's read queue.
@@ -130,7 +129,7 @@ pub(crate) fn conf_proposal(from: u64, to: u64, change: &AnyConfChange) -> Messa
 }
 
 pub(crate) fn read_request(from: u64, to: u64, context: &str) -> Message {
-    message(from, to, 0, Body::ReadIndex { context: Bytes::from(context.to_string()) })
+    message(from, to, 0, Body::ReadIndex { context: context.into() })
 }
 
 pub(crate) fn transfer_order(target: u64, to: u64, term: u64) -> Message {

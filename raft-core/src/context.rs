@@ -1,0 +1,176 @@
+//! What is handed along with a read or a heartbeat and comes back unchanged.
+//!
+//! Nearly always it is a number or two, and goes through four messages and as many queues: a block
+//! on the heap would cost more than the rest of it, and a count of who shares it more yet.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+
+use bytes::{Bytes, BytesMut};
+
+/// Bytes by which somebody recognises an answer. Up to [`IN_PLACE_MAX`](Self::IN_PLACE_MAX) of
+/// them are kept in place and cost no allocation; longer ones are shared, as [`Bytes`] are.
+///
+/// Everything that makes `Bytes` makes a `Context`, and so do arrays and borrowed bytes:
+///
+/// ```
+/// # use raftcore::Context;
+/// let context = Context::from(7u64.to_le_bytes());
+/// assert_eq!(context, 7u64.to_le_bytes());
+/// assert_eq!(bytes::Bytes::from(context), 7u64.to_le_bytes().as_slice());
+/// ```
+#[derive(Clone)]
+pub struct Context(Form);
+
+#[derive(Clone)]
+enum Form {
+    /// The last byte is the length.
+    Short([u8; Context::IN_PLACE_MAX + 1]),
+    /// Longer than would fit in place.
+    Long(Bytes),
+}
+
+impl Context {
+    /// So many bytes fit in place. A context takes the room of `Bytes`, whichever it holds.
+    pub const IN_PLACE_MAX: usize = 23;
+
+    /// No bytes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Form::Short([0; Self::IN_PLACE_MAX + 1]))
+    }
+
+    /// A copy of these bytes in place, if they fit.
+    #[inline]
+    fn in_place(bytes: &[u8]) -> Option<Self> {
+        let mut place = [0; Self::IN_PLACE_MAX + 1];
+        if let Ok(number) = <[u8; 8]>::try_from(bytes) {
+            // Mostly it is a number: one word to write.
+            place.first_chunk_mut::<8>()?.copy_from_slice(&number);
+        } else {
+            place.split_last_mut()?.1.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        }
+        *place.last_mut()? = bytes.len() as u8;
+        Some(Self(Form::Short(place)))
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Context {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Form::Short(place) => {
+                let (len, bytes) = place.split_last().unwrap_or((&0, &[]));
+                bytes.get(..usize::from(*len)).unwrap_or_default()
+            }
+            Form::Long(bytes) => bytes,
+        }
+    }
+}
+
+/// So a map with contexts for keys can be asked for bytes.
+impl Borrow<[u8]> for Context {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsRef<[u8]> for Context {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Context {
+    fn eq(&self, other: &T) -> bool {
+        **self == *other.as_ref()
+    }
+}
+
+impl Eq for Context {}
+
+impl PartialOrd for Context {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Context {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl Hash for Context {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.escape_ascii())
+    }
+}
+
+impl From<&[u8]> for Context {
+    #[inline]
+    fn from(bytes: &[u8]) -> Self {
+        Self::in_place(bytes).unwrap_or_else(|| Self(Form::Long(Bytes::copy_from_slice(bytes))))
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Context {
+    #[inline]
+    fn from(bytes: [u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Context {
+    #[inline]
+    fn from(bytes: &[u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl From<&str> for Context {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+/// What is kept as it is when it does not fit in place.
+macro_rules! from_owned {
+    ($($owned:ty)*) => {$(
+        impl From<$owned> for Context {
+            #[inline]
+            fn from(owned: $owned) -> Self {
+                let bytes: &[u8] = owned.as_ref();
+                Self::in_place(bytes).unwrap_or_else(|| Self(Form::Long(owned.into())))
+            }
+        }
+    )*};
+}
+
+from_owned!(Bytes BytesMut Vec<u8> Box<[u8]> String);
+
+impl From<Context> for Bytes {
+    fn from(context: Context) -> Self {
+        match context.0 {
+            Form::Short(_) => Self::copy_from_slice(&context),
+            Form::Long(bytes) => bytes,
+        }
+    }
+}
