@@ -1376,6 +1376,18 @@ raftcore_status raftcore_node_next(raftcore_node *node,
                                    const raftcore_ready **next,
                                    raftcore_error *error);
 
+/// As raftcore_node_next, for members in one process: a message of the next Ready whose receiver is
+/// among nodes is stepped there before this call returns, and not shown. nodes, an array of count,
+/// are those members, in any order; NULL stands for none. messages_after_sync are handed over so
+/// only with auto_persist, because then the storage has what they claim. What a member does not
+/// take is lost, as on a network.
+raftcore_status raftcore_node_next_among(raftcore_node *node,
+                                         const raftcore_ready *ready,
+                                         raftcore_node *const *nodes,
+                                         size_t count,
+                                         const raftcore_ready **next,
+                                         raftcore_error *error);
+
 /// Puts snapshot, entries and hard state of the outstanding Ready into the node's memory storage,
 /// without copying a payload. Doing it twice is harmless. Fails with RAFTCORE_ERR_STALE_READY
 /// when this is not the outstanding one, RAFTCORE_ERR_NOT_MEMORY when the storage is a table of

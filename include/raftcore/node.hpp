@@ -235,6 +235,11 @@ public:
     result<> advance(const ready &which) { return act<raftcore_node_advance>(which.raw()); }
     /// Gives one back, advanced or released, and takes the next, in one call.
     result<ready> next(const ready &which) { return taken<raftcore_node_next>(which.raw()); }
+    /// The same, and what the next says to these members in this process is handed to them.
+    result<ready> next(const ready &which, const std::vector<raftcore_node *> &members)
+    {
+        return taken<raftcore_node_next_among>(which.raw(), members.data(), members.size());
+    }
     /// With asynchronous storage writes: the Ready's memory is no longer needed.
     result<> release(const ready &which) { return act<raftcore_node_release>(which.raw()); }
     /// With asynchronous storage writes: passes on a response of a storage thread's.

@@ -31,6 +31,7 @@ mod alive;
 mod awaited;
 mod backend;
 mod callbacks;
+mod delivery;
 #[cfg(feature = "guarding-allocator")]
 mod guarding;
 mod handle;

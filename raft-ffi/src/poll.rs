@@ -104,7 +104,7 @@ fn poll(node: &Handle, timeout_ms: i32) -> Result<*const raftcore_ready, Failure
     loop {
         // `take_ready` says so when the node is faulted, or a Ready is outstanding.
         let state = locked.state();
-        let ready = state.take_ready()?;
+        let ready = state.take_ready(None)?;
         if !ready.is_null() || state.wakes.hear(&mut heard) {
             return Ok(ready);
         }

@@ -4,16 +4,16 @@
 
 use std::ptr;
 
-use raftcore::{Misuse, Node, NodeId, Snapshot, SoftState};
+use raftcore::{Misuse, Node, NodeId, Ready, Snapshot, SoftState};
 
 use crate::backend::Held;
+use crate::delivery::Delivery;
 use crate::entry::{raftcore_entries, raftcore_hard_state};
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, State};
 use crate::message::raftcore_messages;
 use crate::node::raftcore_node;
-use crate::ready_memory::Slot;
-use crate::slice::{Out, raftcore_buffer, raftcore_slice};
+use crate::slice::{self, Out, raftcore_buffer, raftcore_slice};
 use crate::snapshot::raftcore_snapshot;
 use crate::status::{RAFTCORE_ERR_PANIC, raftcore_status};
 
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn raftcore_node_ready(
     guard!(error, {
         // SAFETY: the caller's promises for its arguments.
         let (node, out) = unsafe { (handle::of(node)?, Out::required(ready, "ready")?) };
-        out.write(node.call(State::take_ready)?);
+        out.write(node.call(|state| state.take_ready(None))?);
         Ok(())
     })
 }
@@ -178,7 +178,36 @@ pub unsafe extern "C" fn raftcore_node_next(
     guard!(error, {
         // SAFETY: the caller's promises; `ready` is compared and not read.
         let (node, out) = unsafe { (handle::of(node)?, Out::required(next, "next")?) };
-        out.write(node.call(|state| state.next_ready(ready))?);
+        out.write(node.call(|state| state.next_ready(ready, None))?);
+        Ok(())
+    })
+}
+
+/// As raftcore_node_next, for members in one process: a message of the next Ready whose receiver is
+/// among nodes is stepped there before this call returns, and not shown. nodes, an array of count,
+/// are those members, in any order; NULL stands for none. messages_after_sync are handed over so
+/// only with auto_persist, because then the storage has what they claim. What a member does not
+/// take is lost, as on a network.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raftcore_node_next_among(
+    node: *mut raftcore_node,
+    ready: *const raftcore_ready,
+    nodes: *const *mut raftcore_node,
+    count: usize,
+    next: *mut *const raftcore_ready,
+    error: *mut raftcore_error,
+) -> raftcore_status {
+    guard!(error, {
+        // SAFETY: the caller's promises; `ready` is compared and not read.
+        let (node, nodes, out) = unsafe {
+            let nodes = slice::array(nodes, count, "nodes")?;
+            (handle::of(node)?, nodes, Out::required(next, "next")?)
+        };
+        Delivery::check(nodes)?;
+        // SAFETY: the caller's promise for `nodes`.
+        let mut delivery = unsafe { Delivery::to(nodes) };
+        out.write(node.call(|state| state.next_ready(ready, Some(&mut delivery)))?);
+        let _ = delivery.finish();
         Ok(())
     })
 }
@@ -248,17 +277,27 @@ const PERSIST_ALL: u32 =
 
 impl State {
     /// Takes the next Ready: its address, or NULL.
-    pub(crate) fn take_ready(&mut self) -> Result<*const raftcore_ready, Failure> {
-        let Some(ready) = self.core.ready()? else { return Ok(ptr::null()) };
+    #[inline]
+    pub(crate) fn take_ready(
+        &mut self,
+        delivery: Option<&mut Delivery<'_>>,
+    ) -> Result<*const raftcore_ready, Failure> {
+        let Some(mut ready) = self.core.ready()? else { return Ok(ptr::null()) };
         let manner = self.ready.manner;
-        let slot = self.ready.free_slot();
-        let address = slot.fill(ready, manner.forms, &mut self.awaited);
+        let (mut persisted, mut is_durable) = (0, false);
         if manner.auto_persist {
             // If the program's own writes to the storage stand in the way, the Ready cannot be
             // advanced, and raftcore_node_persist says why.
-            let _ = Self::persist_in(&mut self.core, slot, PERSIST_ALL);
+            is_durable = persist(&mut self.core, &ready, PERSIST_ALL, &mut persisted).is_ok();
         }
-        Ok(address)
+        if let Some(delivery) = delivery {
+            delivery.take_from(&mut ready.messages);
+            if is_durable {
+                delivery.take_from(&mut ready.messages_after_sync);
+            }
+        }
+        let slot = self.ready.free_slot();
+        Ok(slot.fill(ready, persisted, manner.forms, &mut self.awaited))
     }
 
     fn advance(&mut self, address: *const raftcore_ready) -> Result<(), Failure> {
@@ -291,12 +330,14 @@ impl State {
     }
 
     /// Gives back one Ready, if there is one, and takes the next.
+    #[inline]
     fn next_ready(
         &mut self,
         address: *const raftcore_ready,
+        delivery: Option<&mut Delivery<'_>>,
     ) -> Result<*const raftcore_ready, Failure> {
         if address.is_null() {
-            return self.take_ready();
+            return self.take_ready(delivery);
         }
         if self.ready.is_async() {
             self.release(address)?;
@@ -304,36 +345,40 @@ impl State {
             self.advance(address)?;
         }
         // What goes wrong from here on is the next call's affair: this Ready is done with.
-        Ok(self.take_ready().unwrap_or(ptr::null()))
+        Ok(self.take_ready(delivery).unwrap_or(ptr::null()))
     }
 
     fn persist(&mut self, address: *const raftcore_ready, parts: u32) -> Result<(), Failure> {
-        Self::persist_in(&mut self.core, self.ready.find(address)?, parts)
-    }
-
-    fn persist_in(core: &mut Node<Held>, slot: &mut Slot, parts: u32) -> Result<(), Failure> {
-        let storage = core.storage_mut().memory_log()?;
-        let wanted = |part| parts & part != 0 && slot.persisted & part == 0;
-        let ready = slot.ready()?;
-        let mut done = 0;
-        let result = (|| {
-            if let (Some(snapshot), true) = (&ready.snapshot, wanted(RAFTCORE_PERSIST_SNAPSHOT)) {
-                storage.apply_snapshot(Snapshot::clone(snapshot))?;
-                done |= RAFTCORE_PERSIST_SNAPSHOT;
-            }
-            if wanted(RAFTCORE_PERSIST_ENTRIES) {
-                storage.append(&ready.entries)?;
-                done |= RAFTCORE_PERSIST_ENTRIES;
-            }
-            if let (Some(state), true) = (ready.hard_state, wanted(RAFTCORE_PERSIST_HARD_STATE)) {
-                storage.set_hard_state(state);
-                done |= RAFTCORE_PERSIST_HARD_STATE;
-            }
-            Ok::<_, Failure>(())
-        })();
-        slot.persisted |= done;
+        let slot = self.ready.find(address)?;
+        let mut persisted = slot.persisted;
+        let result = persist(&mut self.core, slot.ready()?, parts, &mut persisted);
+        slot.persisted = persisted;
         result
     }
+}
+
+/// Puts the parts that are wanted into the memory storage, and notes which it has then.
+fn persist(
+    core: &mut Node<Held>,
+    ready: &Ready,
+    parts: u32,
+    persisted: &mut u32,
+) -> Result<(), Failure> {
+    let storage = core.storage_mut().memory_log()?;
+    let missing = parts & !*persisted;
+    if let (Some(snapshot), true) = (&ready.snapshot, missing & RAFTCORE_PERSIST_SNAPSHOT != 0) {
+        storage.apply_snapshot(Snapshot::clone(snapshot))?;
+        *persisted |= RAFTCORE_PERSIST_SNAPSHOT;
+    }
+    if missing & RAFTCORE_PERSIST_ENTRIES != 0 {
+        storage.append(&ready.entries)?;
+        *persisted |= RAFTCORE_PERSIST_ENTRIES;
+    }
+    if let (Some(state), true) = (ready.hard_state, missing & RAFTCORE_PERSIST_HARD_STATE != 0) {
+        storage.set_hard_state(state);
+        *persisted |= RAFTCORE_PERSIST_HARD_STATE;
+    }
+    Ok(())
 }
 
 impl raftcore_ready {

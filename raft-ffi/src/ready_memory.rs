@@ -166,11 +166,12 @@ impl Slot {
     pub(crate) fn fill(
         &mut self,
         ready: Ready,
+        persisted: u32,
         forms: u32,
         awaited: &mut Awaited,
     ) -> *const raftcore_ready {
         self.current = 1 - self.current;
-        self.persisted = 0;
+        self.persisted = persisted;
         let arrays = &mut self.arrays;
         arrays.reserve(&ready, forms);
         let head = &mut *self.heads[self.current];

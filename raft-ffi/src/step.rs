@@ -8,10 +8,11 @@
 
 use std::ffi::c_void;
 
+use raftcore::Node;
 use raftcore::wire::schema;
-use raftcore::{Node, NodeId};
 
 use crate::backend::Held;
+use crate::delivery::Delivery;
 use crate::error::{Failure, raftcore_error};
 use crate::handle::{self, Handle};
 use crate::message::{raftcore_message, raftcore_messages};
@@ -162,61 +163,19 @@ pub unsafe extern "C" fn raftcore_node_deliver(
         // SAFETY: the caller's promises; `ready` is compared and not read, and so are the items.
         let (from, messages, nodes) =
             unsafe { (handle::of(from)?, messages.read(), slice::array(nodes, count, "nodes")?) };
+        Delivery::check(nodes)?;
         // SAFETY: the caller's promise for `nodes`.
-        unsafe { deliver(from, ready, &messages, nodes) }
-    })
-}
-
-/// Steps each message where it goes. Who waits for a lock, or calls the program, must not hold
-/// another one: such messages, and those behind them, are copied and have to wait.
-///
-/// # Safety
-/// As for [`handle::of`], for each node that is not NULL.
-unsafe fn deliver(
-    from: &Handle,
-    ready: *const raftcore_ready,
-    messages: &raftcore_messages,
-    nodes: &[*mut raftcore_node],
-) -> Result<(), Failure> {
-    let mut first = None;
-    let mut late = Vec::new();
-    from.call(|from| {
-        for message in from.ready.find(ready)?.travelling(messages)? {
-            // SAFETY: as promised by the caller.
-            let Some(to) = unsafe { find(nodes, message.to) }? else { continue };
-            match to.try_lock().filter(|_| late.is_empty()) {
-                Some(to) => {
-                    let result = to.with(|to| to.step_shared(message.clone()));
-                    first = first.take().or(result.err());
+        let mut delivery = unsafe { Delivery::to(nodes) };
+        from.call(|from| {
+            for message in from.ready.find(ready)?.travelling(&messages)? {
+                if let Some(to) = delivery.find(message.to) {
+                    delivery.hand(to, message.clone());
                 }
-                None => late.push((to, message.clone())),
             }
-        }
-        Ok(())
-    })?;
-    for (to, message) in late {
-        let result = to.call(|to| to.step_shared(message));
-        first = first.or(result.err());
-    }
-    first.map_or(Ok(()), Err)
-}
-
-/// The node of this member.
-///
-/// # Safety
-/// As for [`handle::of`], for each that is not NULL.
-unsafe fn find<'a>(
-    nodes: &[*mut raftcore_node],
-    id: NodeId,
-) -> Result<Option<&'a Handle>, Failure> {
-    for node in nodes.iter().filter(|node| !node.is_null()) {
-        // SAFETY: as promised by the caller.
-        let node = unsafe { handle::of(*node) }?;
-        if node.id == id {
-            return Ok(Some(node));
-        }
-    }
-    Ok(None)
+            Ok(())
+        })?;
+        delivery.finish()
+    })
 }
 
 /// A message that came as a struct.

@@ -106,6 +106,9 @@ static void newer_node_functions(raftcore_node *node)
     IS_NULL(raftcore_node_step_kept(node, &message, NULL, NULL, 0, NULL, &error));
     IS_NULL(raftcore_node_next(NULL, NULL, &ready, &error));
     IS_NULL(raftcore_node_next(node, NULL, NULL, &error));
+    IS_NULL(raftcore_node_next_among(NULL, NULL, NULL, 0, &ready, &error));
+    IS_NULL(raftcore_node_next_among(node, NULL, NULL, 1, &ready, &error));
+    IS_NULL(raftcore_node_next_among(node, NULL, NULL, 0, NULL, &error));
     IS_NULL(raftcore_node_persist_parts(NULL, NULL, 0, &error));
     IS_NULL(raftcore_node_persist_parts(node, NULL, 0, &error));
     IS_NULL(raftcore_node_release(NULL, NULL, &error));

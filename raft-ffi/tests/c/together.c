@@ -23,6 +23,9 @@ static void start(struct cluster *cluster)
     }
 }
 
+/* Whether messages go where they belong when their Ready is taken, or by a call of their own. */
+static int among;
+
 /* Each call gives back the Ready of the time before. */
 static void settle_together(struct cluster *cluster)
 {
@@ -31,8 +34,12 @@ static void settle_together(struct cluster *cluster)
         busy = 0;
         for (int i = 0; i < 3; i++) {
             struct member *at = &cluster->members[i];
-            OK(raftcore_node_next(at->node, ready[i], &ready[i], &error));
+            if (among)
+                OK(raftcore_node_next_among(at->node, ready[i], nodes, 4, &ready[i], &error));
+            else
+                OK(raftcore_node_next(at->node, ready[i], &ready[i], &error));
             if (ready[i] == NULL) continue;
+            CHECK(!among || ready[i]->messages.count + ready[i]->messages_after_sync.count == 0);
             busy = 1;
             for (size_t k = 0; k < ready[i]->messages.count; k++) {
                 const raftcore_message *m = raftcore_message_at(&ready[i]->messages, k);
@@ -173,6 +180,99 @@ static void a_member_with_callbacks_is_served_too(void)
     CHECK_EQ(finalized, 1);
 }
 
+/* What is for others is shown, in its order, and only that. */
+static void who_is_elsewhere_is_not_served(void)
+{
+    struct cluster cluster;
+    int shown = 0;
+    start(&cluster);
+    settle_together(&cluster);
+    raftcore_node *const here[] = {nodes[2], NULL, nodes[1]};
+    const raftcore_ready *ready[4] = {NULL};
+    OK(raftcore_node_campaign(nodes[1], &error));
+    for (int round = 0; round < 20; round++) {
+        if (round == 10) OK(raftcore_node_propose(nodes[2], "x", 1, NULL, &error));
+        for (int i = 1; i <= 3; i++) {
+            OK(raftcore_node_next_among(nodes[i], ready[i], here, 3, &ready[i], &error));
+            if (ready[i] == NULL) continue;
+            apply(&cluster.members[i - 1], ready[i]);
+            const raftcore_messages *lists[] = {&ready[i]->messages,
+                                                &ready[i]->messages_after_sync};
+            for (size_t k = 0; k < 2 * lists[0]->count + 2 * lists[1]->count; k++) {
+                const raftcore_messages *list = lists[k % 2];
+                if (k / 2 >= list->count) continue;
+                const raftcore_message *m = raftcore_message_at(list, k / 2);
+                CHECK_EQ(m->to, 3);
+                OK(raftcore_node_step_from(nodes[3], nodes[i], ready[i], m, &error));
+                shown++;
+            }
+        }
+    }
+    CHECK(shown > 4);
+    for (int i = 0; i < 3; i++) CHECK(strcmp(cluster.members[i].text, "x") == 0);
+
+    /* Not the outstanding one: nothing happens. */
+    OK(raftcore_node_propose(nodes[1], "y", 1, NULL, &error));
+    OK(raftcore_node_ready(nodes[1], &ready[1], &error));
+    CHECK_STATUS(raftcore_node_next_among(nodes[1], ready[1] + 1, nodes, 4, &ready[0], &error),
+                 RAFTCORE_ERR_STALE_READY);
+    CHECK(ready[0] == NULL);
+    CHECK_EQ(raftcore_node_has_ready(nodes[2]), 0);
+    cluster_stop(&cluster);
+}
+
+/* What claims that something is durable waits until the program says so. */
+static void without_auto_persist_only_messages_are_handed_over(void)
+{
+    struct cluster cluster;
+    const raftcore_ready *ready;
+    cluster_start(&cluster, 2);
+    raftcore_node *const both[] = {cluster.members[0].node, cluster.members[1].node};
+    settle(&cluster);
+    OK(raftcore_node_campaign(both[0], &error));
+    settle(&cluster);
+    OK(raftcore_node_propose(both[0], "x", 1, NULL, &error));
+    OK(raftcore_node_next_among(both[0], NULL, both, 2, &ready, &error));
+    CHECK_EQ(ready->messages.count, 0);
+    CHECK_EQ(ready->entries.count, 1);
+    OK(raftcore_node_persist(both[0], ready, &error));
+    OK(raftcore_node_advance(both[0], ready, &error));
+    OK(raftcore_node_next_among(both[1], NULL, both, 2, &ready, &error));
+    CHECK_EQ(ready->messages.count, 0);
+    CHECK_EQ(ready->messages_after_sync.count, 1);
+    CHECK_EQ(raftcore_node_has_ready(both[0]), 0);
+    OK(raftcore_node_persist(both[1], ready, &error));
+    OK(raftcore_node_deliver(both[1], ready, &ready->messages_after_sync, both, 2, &error));
+    OK(raftcore_node_advance(both[1], ready, &error));
+    CHECK_EQ(raftcore_node_has_ready(both[0]), 1); /* it is committed */
+    settle(&cluster);
+    for (int i = 0; i < 2; i++) CHECK(strcmp(cluster.members[i].text, "x") == 0);
+    cluster_stop(&cluster);
+}
+
+/* A message that is not taken is no failure of who sent it. */
+static void what_is_not_taken_is_lost(void)
+{
+    struct cluster cluster;
+    const raftcore_ready *ready;
+    raftcore_config config = config_of(1);
+    raftcore_node *stranger;
+    among = 1;
+    start(&cluster);
+    settle_together(&cluster);
+    OK(raftcore_node_campaign(nodes[1], &error));
+    settle_together(&cluster);
+    OK(raftcore_node_create(&config, NULL, &stranger, &error)); /* knows no leader */
+    OK(raftcore_node_propose(nodes[2], "x", 1, NULL, &error));
+    OK(raftcore_node_next_among(nodes[2], NULL, &stranger, 1, &ready, &error));
+    CHECK_EQ(ready->messages.count, 0);
+    OK(raftcore_node_advance(nodes[2], ready, &error));
+    settle_together(&cluster);
+    for (int i = 0; i < 3; i++) CHECK(strcmp(cluster.members[i].text, "") == 0);
+    raftcore_node_destroy(stranger);
+    cluster_stop(&cluster);
+}
+
 static void run_out(raftcore_node *node)
 {
     const raftcore_ready *ready = NULL;
@@ -233,10 +333,16 @@ static void a_switch_is_one_or_zero(void)
 
 int main(void)
 {
-    a_group_lives_in_one_process();
-    whoever_may_call_the_program_is_served_when_no_lock_is_held();
+    for (among = 0; among <= 1; among++) {
+        a_group_lives_in_one_process();
+        whoever_may_call_the_program_is_served_when_no_lock_is_held();
+    }
+    among = 0;
     what_cannot_be_delivered_is_said();
     a_member_with_callbacks_is_served_too();
+    who_is_elsewhere_is_not_served();
+    without_auto_persist_only_messages_are_handed_over();
+    what_is_not_taken_is_lost();
     what_could_not_be_put_into_memory_is_said_later();
     a_switch_is_one_or_zero();
     return 0;

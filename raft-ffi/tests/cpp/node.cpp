@@ -149,6 +149,35 @@ static void two_nodes_speak_in_every_form()
     OK(first.tick_quiesced());
 }
 
+static void two_nodes_of_one_process_take_turns()
+{
+    std::vector<node> nodes;
+    std::vector<raftcore_node *> members;
+    for (uint64_t id = 1; id <= 2; ++id) {
+        nodes.push_back(node::create(raftcore::config(id).auto_persist(true)).value());
+        members.push_back(nodes.back().raw());
+        OK(nodes.back().bootstrap({{1, "host:1"}, {2, "host:2"}}));
+    }
+    raftcore::ready readies[2];
+    const auto settle_both = [&] {
+        for (bool busy = true; busy;) {
+            busy = false;
+            for (size_t i = 0; i < 2; ++i) {
+                readies[i] = nodes[i].next(readies[i], members).value();
+                if (!readies[i]) continue;
+                busy = true;
+                CHECK(readies[i].messages().empty() && readies[i].messages_after_sync().empty());
+                for (const raftcore::entry &entry : readies[i].committed())
+                    if (entry.kind != RAFTCORE_ENTRY_NORMAL) OK(nodes[i].apply(entry));
+            }
+        }
+    };
+    settle_both();
+    OK(nodes[0].campaign());
+    settle_both();
+    CHECK(nodes[1].state().value().leader == 1);
+}
+
 static void misuse_is_answered_with_what_was_wrong()
 {
     FAILS(node::create(raftcore::config(0)), RAFTCORE_ERR_CONFIG);
@@ -246,6 +275,7 @@ int main()
     the_membership_changes();
     it_can_be_looked_at();
     two_nodes_speak_in_every_form();
+    two_nodes_of_one_process_take_turns();
     misuse_is_answered_with_what_was_wrong();
     storage_threads_answer_by_number();
     waiting_ends_when_there_is_something();
