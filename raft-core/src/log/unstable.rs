@@ -104,7 +104,6 @@ impl Unstable {
     /// The entries up to this index are durable now.
     #[inline]
     pub(super) fn stable_to(&mut self, index: Index) {
-        self.share_open();
         self.offset = index.next();
         self.in_progress = self.in_progress.max(self.offset);
         self.limit_kept();
