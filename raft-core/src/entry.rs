@@ -246,6 +246,12 @@ impl Entries {
         self.parts().iter().map(Self::as_slice)
     }
 
+    /// Whether one message of so many bytes can carry them: of one entry it always can.
+    #[inline]
+    pub(crate) fn fit(&self, max_bytes: u64) -> bool {
+        self.len() <= 1 || max_bytes == u64::MAX || self.encoded_bytes() <= max_bytes
+    }
+
     /// Whether they all have this term and follow on this index without a gap.
     #[inline]
     pub(crate) fn follow(&self, index: Index, term: Term) -> bool {
@@ -255,6 +261,7 @@ impl Entries {
             entry.term == term && entry.index == last
         };
         match self.as_one() {
+            _ if self.is_empty() => true,
             Some([only]) => follows(only),
             Some(slice) => slice.iter().all(follows),
             None => self.iter().all(follows),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::config::{Config, ReadOnly};
 use crate::context::Context;
 use crate::core::{Core, Observer};
-use crate::entry::{Entries, Entry, EntryKind};
+use crate::entry::{Entry, EntryKind};
 use crate::error::{ConfigError, Error, Fault, Misuse, Refusal, StorageError};
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::{Log, Storage};
@@ -51,8 +51,7 @@ const MAX_PAYLOAD_BYTES: usize = (i32::MAX as usize) - (1 << 16);
 pub struct Node<S: Storage> {
     raft: Raft<S>,
     fault: Option<Box<Fault>>,
-    /// Whether a Ready was handed out and not advanced yet: the last one.
-    is_out: bool,
+    door: Door,
     /// What the application was told last, so that it is told only what changed. The parts of a
     /// [`SoftState`], whose padding would lie idle.
     last_role: RoleKind,
@@ -65,6 +64,18 @@ pub struct Node<S: Storage> {
     awaited: Option<Box<Awaited>>,
     /// The buffers of the Ready that was advanced last.
     spare: Option<Ready>,
+}
+
+/// Whether a Ready may be taken.
+#[derive(Clone, Copy, PartialEq)]
+enum Door {
+    Open,
+    /// One was handed out and not advanced yet: the last one.
+    Out,
+    /// Its `advance` failed, and it is to be handed out again.
+    Returned,
+    /// The node has stopped.
+    Faulted,
 }
 
 /// What becomes true when the Ready that is out is advanced, besides what the node said to itself,
@@ -107,7 +118,7 @@ impl<S: Storage> Node<S> {
         let mut node = Self {
             #[cfg(debug_assertions)]
             last_hard_state: raft.core.hard_state(),
-            is_out: false,
+            door: Door::Open,
             last_role: RoleKind::Follower,
             last_leader: None,
             raft,
@@ -191,7 +202,11 @@ impl<S: Storage> Node<S> {
         self.enter()?;
         let result = self.raft.step(message);
         self.leave();
-        result
+        // An error is large: only what there is of it is moved.
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a message from a peer as it came over the wire.
@@ -350,13 +365,11 @@ impl<S: Storage> Node<S> {
     /// nothing after all, when a member cannot be sent what it lacks: [`ready`](Self::ready) knows.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        if self.fault.is_some() {
-            return false;
+        match self.door {
+            Door::Open => self.something_waits(),
+            Door::Returned => true,
+            Door::Out | Door::Faulted => false,
         }
-        if self.is_out {
-            return self.outstanding.returned.is_some();
-        }
-        self.something_waits()
     }
 
     /// What to do now, if there is something.
@@ -365,27 +378,27 @@ impl<S: Storage> Node<S> {
     /// [`Misuse::ReadyOutstanding`] when the last one was not advanced; [`Error::Storage`] when
     /// committed entries could not be read.
     pub fn ready(&mut self) -> Result<Option<Ready>, Error> {
-        self.enter()?;
-        if self.is_out {
-            let returned = self.outstanding.returned.take();
-            return returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into());
+        if self.door != Door::Open {
+            return self.hand_out_again();
         }
-        if self.raft.core.outbox.owes() {
-            self.raft.send_owed();
-        }
-        if !self.something_waits() {
-            return Ok(None);
-        }
-        let core = &mut self.raft.core;
-        // The one thing that can fail comes first.
-        let committed = if core.work().has(Work::COMMITTED) {
-            core.log.next_committed()?
-        } else {
-            Entries::new()
-        };
-        let ready = self.make_ready(committed);
+        // It is empty: only what there is needs to be put in.
+        let mut ready = self.spare.take().unwrap_or_else(Ready::fresh);
+        let is_one = self.fill(&mut ready);
         self.leave();
-        Ok(Some(ready))
+        if matches!(is_one, Ok(true)) {
+            return Ok(Some(ready));
+        }
+        self.spare = Some(ready);
+        is_one.map(|_| None)
+    }
+
+    /// What there is to be taken while a Ready is outstanding: that one, if it was given back.
+    #[cold]
+    fn hand_out_again(&mut self) -> Result<Option<Ready>, Error> {
+        self.enter()?;
+        self.door = Door::Out;
+        let returned = self.outstanding.returned.take();
+        returned.map(Some).ok_or_else(|| Misuse::ReadyOutstanding.into())
     }
 
     /// Everything that this Ready asked for is done: persisted, sent, applied.
@@ -399,14 +412,15 @@ impl<S: Storage> Node<S> {
         if self.is_async() {
             return Err(Misuse::AsyncStorageWrites.into());
         }
-        if !self.is_out || ready.number != self.ready_count {
+        if self.door == Door::Open || ready.number != self.ready_count {
             return Err(Misuse::StaleReady.into());
         }
         if let Err(error) = self.check_persisted() {
             self.outstanding.returned = Some(ready);
+            self.door = Door::Returned;
             return Err(error);
         }
-        self.is_out = false;
+        self.door = Door::Open;
         if let Err(error) = self.take_effect() {
             return Err(self.fail_halfway(error));
         }
@@ -471,19 +485,21 @@ impl<S: Storage> Node<S> {
     /// What the outstanding Ready asked for is done: this node's messages to itself come first.
     fn take_effect(&mut self) -> Result<(), Error> {
         let Outstanding { term, written, snapshot, applied, .. } = &mut self.outstanding;
+        let written = std::mem::take(written);
+        let applied = std::mem::take(applied);
         if self.raft.core.outbox.has_own_out() {
             let own = self.raft.core.outbox.take_own_out();
             own.into_iter().try_for_each(|message| self.raft.step_own(message))?;
         }
         if written.index != Index::ZERO {
-            self.raft.on_written(*term, *written);
+            self.raft.on_written(*term, written);
         }
         if let Some(snapshot) = snapshot.take() {
             self.raft.on_snapshot_written(snapshot.index());
         }
         if applied.last != Index::ZERO {
             // There is one Ready at a time: that is all that was handed out.
-            self.raft.on_applied(*applied, u64::MAX);
+            self.raft.on_applied(applied, u64::MAX);
         }
         Ok(())
     }
@@ -536,6 +552,7 @@ impl<S: Storage> Node<S> {
     /// Stops this node for good: for a language boundary that caught a panic inside it.
     pub fn fault_with(&mut self, fault: Fault) {
         self.fault.get_or_insert_with(|| Box::new(fault));
+        self.door = Door::Faulted;
     }
 
     /// The storage.
@@ -588,10 +605,13 @@ impl<S: Storage> Node<S> {
 
     /// On entering a call that changes something.
     fn enter(&self) -> Result<(), Error> {
-        match &self.fault {
-            Some(fault) => Err(fault.to_error()),
-            None => Ok(()),
-        }
+        if self.door == Door::Faulted { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn stopped(&self) -> Error {
+        let unnamed = Fault::Invariant("a node stopped without a reason");
+        self.fault.as_deref().unwrap_or(&unnamed).to_error()
     }
 
     /// On leaving it.
@@ -608,65 +628,69 @@ impl<S: Storage> Node<S> {
         result
     }
 
-    /// Packs everything that waits into a Ready.
-    fn make_ready(&mut self, committed: Entries) -> Ready {
+    /// Packs everything that waits into a Ready. Returns whether that was anything.
+    fn fill(&mut self, ready: &mut ReadyContents) -> Result<bool, Error> {
         let core = &mut self.raft.core;
-        let written = core.log.has_unstable().then(|| core.log.last());
-        // It is empty: only what there is needs to be put in.
-        let mut ready = self.spare.take().unwrap_or_else(Ready::fresh);
-        let contents = &mut *ready;
+        // The one thing that can fail comes first.
+        if core.work().has(Work::COMMITTED) {
+            ready.committed = core.log.next_committed()?;
+            core.log.accept_applying(&ready.committed);
+        }
+        if core.work().has(Work::ENTRIES) {
+            ready.entries = core.log.accept_entries();
+        }
+        if core.outbox.owes() {
+            self.raft.send_owed(&ready.entries);
+        }
+        if !self.something_waits() {
+            return Ok(false);
+        }
         self.ready_count = self.ready_count.saturating_add(1);
-        contents.number = self.ready_count;
+        ready.number = self.ready_count;
+        let core = &mut self.raft.core;
         let work = core.take_work();
-        if work.has(Work::ENTRIES) {
-            contents.entries = core.log.accept_entries();
-        }
-        if work.has(Work::COMMITTED) {
-            core.log.accept_applying(&committed);
-            contents.committed = committed;
-        }
         if !core.outbox.is_empty() {
             let Core { outbox, settings, .. } = core;
-            let ReadyContents { messages, messages_after_sync, .. } = contents;
+            let ReadyContents { messages, messages_after_sync, .. } = ready;
             outbox.take_into(messages, messages_after_sync, settings);
         }
         if work.has(Work::HARD_STATE) {
-            contents.hard_state = Some(core.hard_state());
+            ready.hard_state = Some(core.hard_state());
             #[cfg(debug_assertions)]
             (self.last_hard_state = core.hard_state());
         }
-        contents.must_sync_log = work.has(Work::ENTRIES.and(Work::BALLOT));
-        contents.must_sync = work.has(Work::ENTRIES.and(Work::BALLOT).and(Work::SNAPSHOT));
+        ready.must_sync_log = work.has(Work::ENTRIES.and(Work::BALLOT));
+        ready.must_sync = work.has(Work::ENTRIES.and(Work::BALLOT).and(Work::SNAPSHOT));
         if work.has(Work::RARE) {
-            self.put_what_is_rare(contents);
+            self.put_what_is_rare(ready);
         }
         if self.is_async() {
-            self.attach_storage_work(contents, written);
+            self.attach_storage_work(ready);
         } else {
-            self.await_advance(contents, written);
+            self.await_advance(ready, work);
         }
-        ready
+        Ok(true)
     }
 
-    /// Keeps what becomes true when the Ready is advanced.
-    fn await_advance(&mut self, ready: &ReadyContents, written: Option<Position>) {
+    /// Keeps what becomes true when the Ready is advanced. Nothing of it was kept before.
+    fn await_advance(&mut self, ready: &ReadyContents, work: Work) {
         let core = &mut self.raft.core;
         let outstanding = &mut self.outstanding;
-        self.is_out = true;
+        self.door = Door::Out;
         core.outbox.hand_out_own();
-        outstanding.term = core.term();
-        outstanding.written = written.unwrap_or_default();
-        if let Some(snapshot) = &ready.snapshot {
-            outstanding.snapshot = Some(Arc::clone(snapshot));
+        if core.log.has_unstable() {
+            outstanding.term = core.term();
+            outstanding.written = core.log.last();
         }
-        outstanding.applied = if ready.committed.is_empty() {
-            Applied::default()
-        } else {
+        if work.has(Work::SNAPSHOT) {
+            outstanding.snapshot.clone_from(&ready.snapshot);
+        }
+        if work.has(Work::COMMITTED) {
             // Who does not lead counts nothing.
             let leads = matches!(self.raft.role, Role::Leader(_));
             let payload_bytes = if leads { ready.committed.payload_bytes() } else { 0 };
-            Applied { last: core.log.applying(), payload_bytes }
-        };
+            outstanding.applied = Applied { last: core.log.applying(), payload_bytes };
+        }
     }
 
     /// Whether the storage has what the outstanding Ready asked to persist.

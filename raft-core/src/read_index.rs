@@ -308,8 +308,16 @@ impl Leader {
     }
 
     /// The leader has committed in its term: what was postponed can be served.
+    #[inline]
     pub(crate) fn release_postponed_reads<S: Storage>(&mut self, core: &mut Core<S>) {
         self.reads.has_committed = true;
+        if self.reads.queue.as_ref().is_some_and(|queue| !queue.postponed.is_empty()) {
+            self.serve_postponed_reads(core);
+        }
+    }
+
+    #[cold]
+    fn serve_postponed_reads<S: Storage>(&mut self, core: &mut Core<S>) {
         let Some(queue) = &mut self.reads.queue else { return };
         for (from, context) in std::mem::take(&mut queue.postponed) {
             self.serve_read(core, from, context);

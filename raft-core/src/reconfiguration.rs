@@ -116,9 +116,12 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Everything up to `index` is applied. `bytes` is the size under which it was handed out.
+    #[inline(always)]
     pub(crate) fn applied_to(&mut self, index: Index, bytes: u64) {
         self.core.log.applied_to(index, bytes);
-        self.leave_joint_if_due();
+        if self.core.membership.auto_leave() {
+            self.leave_joint_if_due();
+        }
     }
 
     /// A leader proposes to leave a joint configuration that is to be left by itself, once the

@@ -8,6 +8,7 @@ use crate::error::{Error, Refusal, StorageError};
 use crate::event::Event;
 use crate::ids::{Index, NodeId, Position};
 use crate::log::Storage;
+use crate::membership::Membership;
 use crate::message::{Append, AppendResponse, Body, Heartbeat, Rejection};
 use crate::progress::{Owed, Progress, State};
 use crate::quorum::majority;
@@ -15,12 +16,14 @@ use crate::role::{Leader, Raft, Role};
 
 impl<S: Storage> Raft<S> {
     /// Builds what is owed to others: a leader's appends and heartbeats, or the answer to one.
-    pub(crate) fn send_owed(&mut self) {
+    /// These entries go into the same Ready to be persisted.
+    #[inline(never)]
+    pub(crate) fn send_owed(&mut self, fresh: &Entries) {
         let owed = self.core.outbox.take_owed();
         if owed.has_appends()
             && let Role::Leader(leader) = &mut self.role
         {
-            leader.send_owed(&mut self.core);
+            leader.send_owed(&mut self.core, fresh);
         }
         if owed.has_heartbeat_response() {
             self.core.send_owed_response();
@@ -95,7 +98,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// Learns how much of what it has is committed, and answers.
-    #[inline]
+    #[inline(always)]
     fn acknowledge(&mut self, from: NodeId, commit: Index, last_new: Index) {
         let committed = self.log.committed();
         // Beyond the last new entry this log may still differ from the leader's.
@@ -196,12 +199,14 @@ impl Leader {
         }
     }
 
-    /// Builds the appends that members are owed: one each, or as many as it takes.
-    pub(crate) fn send_owed<S: Storage>(&mut self, core: &mut Core<S>) {
+    /// Builds the appends that members are owed: one each, or as many as it takes. Mostly all of
+    /// them lack what is persisted with the same Ready, or just the commit index.
+    fn send_owed<S: Storage>(&mut self, core: &mut Core<S>, fresh: &Entries) {
         if self.heartbeat_waits {
             self.broadcast_heartbeat(core);
         }
-        // Mostly all of them lack the same, so what was read for one serves the next.
+        let before_fresh = core.position_before_message(fresh);
+        // What had to be read for one may serve the next.
         let mut read = None;
         let last = core.log.last_index();
         for (to, progress) in &mut self.members {
@@ -214,6 +219,14 @@ impl Leader {
                 if owed == Owed::Append && !progress.is_paused() {
                     core.append_nothing(*to, progress);
                 }
+                continue;
+            }
+            if let Some(prev) = before_fresh
+                && progress.next_index() == prev.index.next()
+                && !progress.is_paused()
+                && !progress.is_window_full(&core.settings.inflight)
+            {
+                core.append_entries(*to, progress, prev, fresh.clone());
                 continue;
             }
             let mut sent = core.append_from(&mut read, *to, progress, owed == Owed::Append);
@@ -353,7 +366,7 @@ impl Leader {
 
     /// More of a member's log matches: perhaps something becomes committed by it, perhaps more can
     /// be sent.
-    #[inline]
+    #[inline(always)]
     fn go_on<S: Storage>(&mut self, core: &mut Core<S>, place: usize) {
         let Some((from, progress)) = self.members.get(place) else { return };
         let from = *from;
@@ -382,8 +395,7 @@ impl Leader {
             // All whom it tracks: nobody need be looked up by name.
             majority::committed_index_of(&self.members, |(_, progress)| progress.match_index())
         } else {
-            let matched = |id| self.progress(id).map(|progress| progress.match_index());
-            core.membership.committed_index(matched)
+            self.committed_index_by_name(&core.membership)
         };
         if index <= core.log.committed() || !core.log.matches(Position { term: core.term(), index })
         {
@@ -392,6 +404,11 @@ impl Leader {
         core.commit_to(index);
         self.release_postponed_reads(core);
         true
+    }
+
+    #[inline(never)]
+    fn committed_index_by_name(&self, membership: &Membership) -> Index {
+        membership.committed_index(|id| self.progress(id).map(|progress| progress.match_index()))
     }
 
     /// A member is alive; it may have missed something.
@@ -444,6 +461,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// The same, where something may have been read for another member already.
+    #[inline(never)]
     fn append_from(
         &mut self,
         last_read: &mut Option<Read>,
@@ -481,13 +499,34 @@ impl<S: Storage> Core<S> {
         if entries.is_empty() && !send_if_empty {
             return false;
         }
+        self.append_entries(to, progress, prev, entries);
+        true
+    }
+
+    /// What stands before the last entries of the log, if there are some and one message can carry
+    /// them.
+    #[inline]
+    fn position_before_message(&self, last_ones: &Entries) -> Option<Position> {
+        let index = last_ones.first()?.index.prev();
+        let term = self.log.term(index)?;
+        last_ones.fit(self.settings.max_message_bytes).then_some(Position { term, index })
+    }
+
+    /// Sends these entries, or none, after this position.
+    #[inline(always)]
+    fn append_entries(
+        &mut self,
+        to: NodeId,
+        progress: &mut Progress,
+        prev: Position,
+        entries: Entries,
+    ) {
         let limits = &self.settings.inflight;
         let count = entries.len() as u64;
         let bytes = if limits.max_inflight_bytes == u64::MAX { 0 } else { entries.payload_bytes() };
         progress.on_sent_entries(count, bytes, limits);
         progress.on_sent_commit(self.log.committed());
         self.send_append(to, prev, entries);
-        true
     }
 
     /// Sends an append to a member that lacks no entries: it tells the commit index.

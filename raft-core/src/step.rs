@@ -52,6 +52,8 @@ impl<S: Storage> Raft<S> {
             }
             Body::AppendResponse(response) if is_of_now && matches!(role, Role::Leader(_)) => {
                 core.metrics.count_received(MessageKind::AppendResponse);
+                // It owns nothing, so there is nothing to look at and drop.
+                std::mem::forget(body);
                 self.step_append_response(from, response)
             }
             body => self.step_other(Message { to, from, term, body }),

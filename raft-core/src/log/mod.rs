@@ -380,6 +380,7 @@ impl<S: Storage> Log<S> {
     }
 
     /// Everything up to `index` is applied; `bytes` of it were counted as handed out.
+    #[inline(always)]
     pub(crate) fn applied_to(&mut self, index: Index, bytes: u64) {
         debug_assert!(index <= self.committed, "only what is committed is applied");
         self.applied = self.applied.max(index.min(self.committed));

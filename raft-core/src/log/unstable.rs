@@ -69,6 +69,7 @@ impl Unstable {
     }
 
     /// Adds a leader's entries.
+    #[inline]
     pub(super) fn extend(&mut self, entries: Entries) {
         self.share_open();
         self.kept.push(entries);

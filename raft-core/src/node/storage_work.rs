@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use super::Node;
 use crate::error::{Error, Misuse};
-use crate::ids::Position;
 use crate::log::Storage;
 use crate::ready::{LocalKind, LocalResponse, ReadyContents, Reply, StorageAppend, StorageApply};
 
@@ -42,12 +41,10 @@ impl<S: Storage> Node<S> {
 
     /// Makes work for the storage threads, with the replies attached.
     #[inline(never)]
-    pub(super) fn attach_storage_work(
-        &mut self,
-        ready: &mut ReadyContents,
-        written: Option<Position>,
-    ) {
+    pub(super) fn attach_storage_work(&mut self, ready: &mut ReadyContents) {
         let node = self.id();
+        let log = &self.raft.core.log;
+        let written = log.has_unstable().then(|| log.last());
         let claims = std::mem::take(&mut ready.messages_after_sync);
         let nothing_to_write = ready.entries.is_empty()
             && ready.hard_state.is_none()

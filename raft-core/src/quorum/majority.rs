@@ -73,7 +73,7 @@ fn median_of_3(a: Index, b: Index, c: Index) -> Index {
     a.min(b).max(a.max(b).min(c))
 }
 
-#[cold]
+#[inline(never)]
 fn by_sorting(mut indexes: SmallVec<[Index; STACK_VOTERS]>) -> Index {
     indexes.sort_unstable_by(|a, b| b.cmp(a));
     // From the top, the entry at half the length has a majority at or above it.
