@@ -27,10 +27,29 @@ pub struct Context(Form);
 
 #[derive(Clone)]
 enum Form {
-    /// The last byte is the length.
-    Short([u8; Context::IN_PLACE_MAX + 1]),
+    Short(ShortContext),
     /// Longer than would fit in place.
     Long(Bytes),
+}
+
+/// A few bytes, and last of all how many they are.
+#[derive(Clone, Copy)]
+pub(crate) struct ShortContext([u8; Context::IN_PLACE_MAX + 1]);
+
+impl ShortContext {
+    pub(crate) const EMPTY: Self = Self([0; Context::IN_PLACE_MAX + 1]);
+
+    /// These, of which it is known that they fit.
+    #[inline(always)]
+    pub(crate) fn of<const N: usize>(bytes: [u8; N]) -> Self {
+        const { assert!(N <= Context::IN_PLACE_MAX) };
+        let Self(mut place) = Self::EMPTY;
+        if let Some(start) = place.first_chunk_mut() {
+            *start = bytes;
+        }
+        place[Context::IN_PLACE_MAX] = N as u8;
+        Self(place)
+    }
 }
 
 impl Context {
@@ -40,21 +59,21 @@ impl Context {
     /// No bytes.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Form::Short([0; Self::IN_PLACE_MAX + 1]))
+        Self(Form::Short(ShortContext::EMPTY))
     }
 
     /// A copy of these bytes in place, if they fit.
     #[inline]
     fn in_place(bytes: &[u8]) -> Option<Self> {
-        let mut place = [0; Self::IN_PLACE_MAX + 1];
         if let Ok(number) = <[u8; 8]>::try_from(bytes) {
             // Mostly it is a number: one word to write.
-            place.first_chunk_mut::<8>()?.copy_from_slice(&number);
-        } else {
-            place.split_last_mut()?.1.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            return Some(ShortContext::of(number).into());
         }
-        *place.last_mut()? = bytes.len() as u8;
-        Some(Self(Form::Short(place)))
+        let ShortContext(mut place) = ShortContext::EMPTY;
+        let (len, start) = place.split_last_mut()?;
+        start.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        *len = bytes.len() as u8;
+        Some(ShortContext(place).into())
     }
 }
 
@@ -70,7 +89,7 @@ impl Deref for Context {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Form::Short(place) => {
+            Form::Short(ShortContext(place)) => {
                 let (len, bytes) = place.split_last().unwrap_or((&0, &[]));
                 bytes.get(..usize::from(*len)).unwrap_or_default()
             }
@@ -121,6 +140,13 @@ impl Hash for Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "b\"{}\"", self.escape_ascii())
+    }
+}
+
+impl From<ShortContext> for Context {
+    #[inline(always)]
+    fn from(short: ShortContext) -> Self {
+        Self(Form::Short(short))
     }
 }
 

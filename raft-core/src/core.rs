@@ -4,7 +4,7 @@
 //! touch it by mistake. No rule of the protocol is here.
 
 use crate::config::Settings;
-use crate::context::Context;
+use crate::context::{Context, ShortContext};
 use crate::entry::Entries;
 use crate::error::Error;
 use crate::event::Event;
@@ -222,11 +222,13 @@ impl<S: Storage> Core<S> {
 
     /// Sends a heartbeat.
     #[inline(always)]
-    pub(crate) fn send_heartbeat(&mut self, to: NodeId, heartbeat: impl FnOnce() -> Heartbeat) {
+    pub(crate) fn send_heartbeat(&mut self, to: NodeId, commit: Index, context: ShortContext) {
         let (from, term) = (self.id(), self.term);
         self.metrics.count_sent(MessageKind::Heartbeat);
-        let message = || Message { to, from, term, body: Body::Heartbeat(heartbeat()) };
-        self.outbox.build(Departure::Now, message);
+        self.outbox.build(Departure::Now, move || {
+            let body = Body::Heartbeat(Heartbeat { commit, context: context.into() });
+            Message { to, from, term, body }
+        });
     }
 
     /// Sends the answer to it.
@@ -235,8 +237,10 @@ impl<S: Storage> Core<S> {
         let (from, term) = (self.id(), self.term);
         self.metrics.count_sent(MessageKind::HeartbeatResponse);
         let departure = Departure::of_heartbeat_response(&self.settings);
-        let message = || Message { to, from, term, body: Body::HeartbeatResponse { context } };
-        self.outbox.build(departure, message);
+        self.outbox.build(departure, move || {
+            let body = Body::HeartbeatResponse { context };
+            Message { to, from, term, body }
+        });
     }
 
     /// Sends the answer to an append: the log matches up to this index.

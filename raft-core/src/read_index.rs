@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 
 use crate::config::{ReadOnly, Settings};
-use crate::context::Context;
+use crate::context::{Context, ShortContext};
 use crate::core::Core;
 use crate::error::{DropReason, Error, Refusal};
 use crate::ids::{Index, NodeId};
@@ -34,12 +34,11 @@ struct WaitingRead {
 }
 
 /// What a member has echoed.
-#[derive(Debug)]
-struct Echo {
-    member: NodeId,
-    /// The highest position of the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadEcho {
+    /// The position of the queue, at most its end.
     position: u64,
-    /// The highest tick count.
+    /// The tick count, where leases are kept, or else zero.
     tick: u64,
 }
 
@@ -68,7 +67,8 @@ struct Queue {
     waiting: VecDeque<WaitingRead>,
     /// How many reads were confirmed in this leadership.
     confirmed: u64,
-    echoes: Vec<Echo>,
+    /// The highest that each member has echoed.
+    echoes: Vec<(NodeId, ReadEcho)>,
     /// Reads that came before this leader committed anything in its term.
     postponed: Vec<(NodeId, Context)>,
 }
@@ -79,18 +79,18 @@ impl Queue {
         self.confirmed.saturating_add(self.waiting.len() as u64)
     }
 
-    fn note_echo(&mut self, member: NodeId, position: u64, tick: u64) {
-        match self.echoes.iter_mut().find(|echo| echo.member == member) {
-            Some(echo) => {
-                echo.position = echo.position.max(position);
-                echo.tick = echo.tick.max(tick);
+    fn note_echo(&mut self, from: NodeId, echo: ReadEcho) {
+        match self.echoes.iter_mut().find(|(member, _)| *member == from) {
+            Some((_, highest)) => {
+                highest.position = highest.position.max(echo.position);
+                highest.tick = highest.tick.max(echo.tick);
             }
-            None => self.echoes.push(Echo { member, position, tick }),
+            None => self.echoes.push((from, echo)),
         }
     }
 
-    fn echo_of(&self, member: NodeId) -> Option<&Echo> {
-        self.echoes.iter().find(|echo| echo.member == member)
+    fn echo_of(&self, member: NodeId) -> Option<&ReadEcho> {
+        self.echoes.iter().find(|(from, _)| *from == member).map(|(_, echo)| echo)
     }
 }
 
@@ -129,28 +129,38 @@ impl ReadQueue {
 
     /// What heartbeats carry: the position of the last read, or nothing if none waits; with
     /// leases always the position and the ticks.
-    pub(crate) fn heartbeat_context(&self) -> Context {
-        let position = self.end().to_le_bytes();
+    pub(crate) fn heartbeat_context(&self) -> ShortContext {
+        let position = self.end();
         if self.keeps_leases() {
-            return [position, self.clock.to_le_bytes()].as_flattened().into();
+            let (low, high) = (u128::from(position), u128::from(self.clock).wrapping_shl(64));
+            return ShortContext::of((high | low).to_le_bytes());
         }
         if self.queue.as_ref().is_none_or(|queue| queue.waiting.is_empty()) {
-            return Context::new();
+            return ShortContext::EMPTY;
         }
-        position.into()
+        ShortContext::of(position.to_le_bytes())
     }
 
-    /// Whether this leader can have sent this context.
-    pub(crate) fn check_context(&self, context: &[u8]) -> Result<(), Refusal> {
-        let may_be_ours = match parse_context(context) {
-            Some((0, None)) => context.is_empty(),
-            Some((position, None)) => !self.keeps_leases() && position <= self.end(),
-            Some((position, Some(tick))) => {
-                self.keeps_leases() && position <= self.end() && tick <= self.clock
+    /// What an answer's context echoes, nothing if it is empty, and an error if this leader cannot
+    /// have sent it.
+    #[inline]
+    pub(crate) fn echo_in(&self, context: &[u8]) -> Result<Option<ReadEcho>, Refusal> {
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
+        let (position, tick) = match context.split_at_checked(8) {
+            None if context.is_empty() => return Ok(None),
+            // A position alone is sent while a read waits.
+            Some((position, [])) if !self.keeps_leases() => {
+                (number(position).filter(|position| *position > 0), Some(0))
             }
-            None => false,
+            Some((position, tick)) if self.keeps_leases() => (number(position), number(tick)),
+            _ => (None, None),
         };
-        if may_be_ours { Ok(()) } else { Err(Refusal::BadReadPosition) }
+        match (position, tick) {
+            (Some(position), Some(tick)) if position <= self.end() && tick <= self.clock => {
+                Ok(Some(ReadEcho { position, tick }))
+            }
+            _ => Err(Refusal::BadReadPosition),
+        }
     }
 
     fn end(&self) -> u64 {
@@ -166,17 +176,6 @@ impl ReadQueue {
         let margin = timeout.div_ceil(10).saturating_add(2);
         let age = self.clock.saturating_sub(self.promised);
         self.keeps_leases() && !self.lease_is_over && age.saturating_add(margin) <= timeout
-    }
-}
-
-/// The position and, with leases, the tick count in a heartbeat's context.
-fn parse_context(context: &[u8]) -> Option<(u64, Option<u64>)> {
-    let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
-    match context.split_at_checked(8) {
-        None if context.is_empty() => Some((0, None)),
-        None => None,
-        Some((position, [])) => Some((number(position)?, None)),
-        Some((position, tick)) => Some((number(position)?, Some(number(tick)?))),
     }
 }
 
@@ -270,25 +269,20 @@ impl Leader {
         }
     }
 
-    /// A member echoed the context of a heartbeat of this term.
-    pub(crate) fn on_read_acknowledged<S: Storage>(
+    /// A member echoed a heartbeat of this term.
+    pub(crate) fn on_read_echoed<S: Storage>(
         &mut self,
         core: &mut Core<S>,
         from: NodeId,
-        context: &[u8],
+        echo: ReadEcho,
     ) {
-        if context.is_empty() || core.settings.read_only == ReadOnly::LeaseUnverified {
-            return;
-        }
-        if let Some((position, tick)) = parse_context(context) {
-            let queue = self.reads.queue();
-            queue.note_echo(from, position, tick.unwrap_or_default());
-            // Most echoes come when others have confirmed all that they could.
-            let may_confirm = position > queue.confirmed;
-            self.count_promises(core);
-            if may_confirm {
-                self.confirm_reads(core);
-            }
+        let queue = self.reads.queue();
+        queue.note_echo(from, echo);
+        // Most echoes come when others have confirmed all that they could.
+        let may_confirm = echo.position > queue.confirmed;
+        self.count_promises(core);
+        if may_confirm {
+            self.confirm_reads(core);
         }
     }
 

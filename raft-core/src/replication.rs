@@ -9,9 +9,10 @@ use crate::event::Event;
 use crate::ids::{Index, NodeId, Position};
 use crate::log::Storage;
 use crate::membership::Membership;
-use crate::message::{Append, AppendResponse, Body, Heartbeat, Rejection};
+use crate::message::{Append, AppendResponse, Body, Rejection};
 use crate::progress::{Owed, Progress, State};
 use crate::quorum::majority;
+use crate::read_index::ReadEcho;
 use crate::role::{Leader, Raft, Role};
 
 impl<S: Storage> Raft<S> {
@@ -127,19 +128,30 @@ impl<S: Storage> Core<S> {
 
     /// Learns the commit index. The leader never names one beyond what this log is known to have,
     /// unless this log has lost something: then nothing is believed, but the leader was heard.
-    pub(crate) fn on_heartbeat(&mut self, from: NodeId, heartbeat: Heartbeat) -> Result<(), Error> {
-        let (commit, last) = (heartbeat.commit, self.log.last_index());
+    pub(crate) fn on_heartbeat(
+        &mut self,
+        from: NodeId,
+        commit: Index,
+        context: Context,
+    ) -> Result<(), Error> {
+        let last = self.log.last_index();
         if commit > last {
             self.emit(|| Event::CommitBeyondLog { commit, last });
             return Err(Refusal::CommitBeyondLog { commit, last }.into());
         }
+        self.on_possible_heartbeat(from, commit, context);
+        Ok(())
+    }
+
+    /// The same, where the log has what is committed.
+    #[inline(always)]
+    pub(crate) fn on_possible_heartbeat(&mut self, from: NodeId, commit: Index, context: Context) {
         self.commit_to(commit);
-        if self.settings.coalesce_appends && heartbeat.context.is_empty() {
+        if self.settings.coalesce_appends && context.is_empty() {
             self.outbox.owe_heartbeat_response();
         } else {
-            self.answer_heartbeat(from, heartbeat.context);
+            self.answer_heartbeat(from, context);
         }
-        Ok(())
     }
 
     /// Builds the answer that the leader is owed, unless it was forgotten meanwhile.
@@ -258,7 +270,7 @@ impl Leader {
             // Never a commit index beyond what is known to match: the member could have
             // something else there.
             let commit = progress.match_index().min(committed);
-            core.send_heartbeat(*to, || Heartbeat { commit, context: context.clone() });
+            core.send_heartbeat(*to, commit, context);
             progress.on_sent_commit(commit);
         }
     }
@@ -416,7 +428,7 @@ impl Leader {
         &mut self,
         core: &mut Core<S>,
         place: usize,
-        context: &[u8],
+        echo: Option<ReadEcho>,
     ) {
         let Some((from, progress)) = self.members.get_mut(place) else { return };
         let from = *from;
@@ -428,7 +440,9 @@ impl Leader {
         if is_behind || matches!(progress.state(), State::Probe) {
             self.send_append_at(core, place);
         }
-        self.on_read_acknowledged(core, from, context);
+        if let Some(echo) = echo {
+            self.on_read_echoed(core, from, echo);
+        }
     }
 
     /// The application could not reach a member: what was in flight is probably lost.

@@ -11,7 +11,7 @@ use crate::error::{Error, Refusal};
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::log::Storage;
 use crate::membership::Membership;
-use crate::message::{Append, AppendResponse, Body, Message, MessageKind};
+use crate::message::{Append, AppendResponse, Body, Heartbeat, Message, MessageKind};
 use crate::proposal;
 use crate::role::{Leader, Raft, Role};
 use crate::state::Snapshot;
@@ -36,8 +36,8 @@ impl<S: Storage> Raft<S> {
         let is_of_now = self.is_of_now(&message);
         let Message { to, from, term, body } = message;
         let Self { core, role } = self;
-        // Nearly all that happens in a group is an append of the present term to a follower, and
-        // its answer. These take their checks in one go: the very ones of `step_any`.
+        // Nearly all that happens in a group is an append or a heartbeat of the present term to a
+        // follower, and its answer. These take their checks in one go: the very ones of `step_any`.
         match body {
             Body::Append(Append { prev, entries, commit })
                 if is_of_now && matches!(role, Role::Follower) =>
@@ -55,6 +55,24 @@ impl<S: Storage> Raft<S> {
                 // It owns nothing, so there is nothing to look at and drop.
                 std::mem::forget(body);
                 self.step_append_response(from, response)
+            }
+            Body::Heartbeat(Heartbeat { commit, context })
+                if is_of_now
+                    && matches!(role, Role::Follower)
+                    && commit.0 <= LIMIT
+                    && commit <= core.log.last_index() =>
+            {
+                core.metrics.count_received(MessageKind::Heartbeat);
+                core.hear_leader(from);
+                core.on_possible_heartbeat(from, commit, context);
+                Ok(())
+            }
+            Body::HeartbeatResponse { context } if is_of_now => {
+                if self.step_heartbeat_response(from, &context) {
+                    return Ok(());
+                }
+                let body = Body::HeartbeatResponse { context };
+                self.step_other(Message { to, from, term, body })
             }
             body => self.step_other(Message { to, from, term, body }),
         }
@@ -87,27 +105,25 @@ impl<S: Storage> Raft<S> {
         result.map_err(|error| core.count_failed(from, MessageKind::AppendResponse, error))
     }
 
-    /// What is not about appends: heartbeats of now likewise, and all the rest.
-    fn step_other(&mut self, message: Message) -> Result<(), Error> {
-        let is_of_now = self.is_of_now(&message);
-        let Message { to, from, term, body } = message;
-        let kind = body.kind();
-        let Self { core, role } = self;
-        core.metrics.count_received(kind);
-        let result = match (role, body) {
-            (Role::Follower, Body::Heartbeat(heartbeat)) if is_of_now => {
-                check_limit(heartbeat.commit).map_err(Error::from).and_then(|()| {
-                    core.hear_leader(from);
-                    core.on_heartbeat(from, heartbeat)
-                })
-            }
-            (Role::Leader(leader), Body::HeartbeatResponse { context }) if is_of_now => {
-                step_heartbeat_response(leader, core, from, &context)
-            }
-            (_, body) => self.step_any(Message { to, from, term, body }),
+    /// A sign of life of the present term. Returns whether it was one, to a leader, by a member.
+    #[inline]
+    fn step_heartbeat_response(&mut self, from: NodeId, context: &[u8]) -> bool {
+        let Self { core, role: Role::Leader(leader) } = self else { return false };
+        let (Some(place), Ok(echo)) = (leader.place_of(from), leader.reads.echo_in(context)) else {
+            return false;
         };
+        core.metrics.count_received(MessageKind::HeartbeatResponse);
+        leader.on_heartbeat_response(core, place, echo);
+        true
+    }
+
+    /// All the rest.
+    #[inline(never)]
+    fn step_other(&mut self, message: Message) -> Result<(), Error> {
+        let (from, kind) = (message.from, message.body.kind());
+        self.core.metrics.count_received(kind);
         // An error is large: only what there is of it is moved.
-        result.map_err(|error| self.core.count_failed(from, kind, error))
+        self.step_any(message).map_err(|error| self.core.count_failed(from, kind, error))
     }
 
     fn step_any(&mut self, message: Message) -> Result<(), Error> {
@@ -219,7 +235,7 @@ impl<S: Storage> Raft<S> {
             }
             Body::HeartbeatResponse { context } => match leader {
                 Some(leader) if leader.progress(from).is_some() => {
-                    leader.reads.check_context(context)
+                    leader.reads.echo_in(context).map(drop)
                 }
                 _ => Ok(()),
             },
@@ -272,7 +288,9 @@ impl<S: Storage> Raft<S> {
         }
         match body {
             Body::Append(append) => core.on_append(from, append),
-            Body::Heartbeat(heartbeat) => core.on_heartbeat(from, heartbeat)?,
+            Body::Heartbeat(Heartbeat { commit, context }) => {
+                core.on_heartbeat(from, commit, context)?;
+            }
             Body::Snapshot(snapshot) => self.on_snapshot(from, snapshot),
             Body::Propose(entries) => {
                 core.forward_proposal(from, entries)?;
@@ -319,19 +337,6 @@ impl<S: Storage> Core<S> {
     }
 }
 
-/// A sign of life of the present term from a member.
-fn step_heartbeat_response<S: Storage>(
-    leader: &mut Leader,
-    core: &mut Core<S>,
-    from: NodeId,
-    context: &[u8],
-) -> Result<(), Error> {
-    let place = leader.place_of(from).ok_or(Refusal::NotAMember(from))?;
-    leader.reads.check_context(context)?;
-    leader.on_heartbeat_response(core, place, context);
-    Ok(())
-}
-
 /// What a leader does.
 fn on_leader<S: Storage>(
     leader: &mut Leader,
@@ -350,8 +355,9 @@ fn on_leader<S: Storage>(
             }
         }
         Body::HeartbeatResponse { context } => {
-            if let Some(place) = leader.place_of(from) {
-                leader.on_heartbeat_response(core, place, &context);
+            if let (Some(place), Ok(echo)) = (leader.place_of(from), leader.reads.echo_in(&context))
+            {
+                leader.on_heartbeat_response(core, place, echo);
             }
         }
         Body::TransferLeader => leader.on_transfer(core, from),
