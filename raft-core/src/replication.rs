@@ -42,6 +42,7 @@ impl<S: Storage> Raft<S> {
         let election_is_due = core.election_elapsed >= core.settings.election_timeout;
         if election_is_due {
             core.election_elapsed = 0;
+            core.log.rest();
             if core.settings.check_quorum {
                 self.check_quorum();
             }

@@ -189,6 +189,11 @@ impl<S: Storage> Log<S> {
         index
     }
 
+    /// Once in an election timeout: a leader to whom nobody proposes anything needs less memory.
+    pub(crate) fn rest(&mut self) {
+        self.unstable.rest();
+    }
+
     /// How many of these entries, which follow a matching position, the log has already.
     pub(crate) fn count_matching(&self, entries: &Entries) -> usize {
         entries.iter().take_while(|entry| self.matches(entry.position())).count()

@@ -7,7 +7,7 @@ const MAX_ENTRIES: u32 = 128;
 
 /// Entries of several Readies share a block while their payloads are no longer than this together:
 /// as much can be kept for the sake of one of them.
-const MAX_BYTES: u64 = 16 * 1024;
+const MAX_BYTES: u64 = 16_384;
 
 /// A block that is not full yet, and how to go on when it is.
 ///
@@ -22,11 +22,13 @@ pub(super) struct Open {
     bytes: u64,
     /// How many entries came together last.
     batch: u32,
+    /// How many were in the block when somebody looked whether anything happens here.
+    looked_at: usize,
 }
 
 impl Default for Open {
     fn default() -> Self {
-        Self { block: OpenBlock::new(None, 1), bytes: 0, batch: 1 }
+        Self { block: OpenBlock::new(None, 1), bytes: 0, batch: 1, looked_at: 0 }
     }
 }
 
@@ -59,9 +61,15 @@ impl Open {
         let batches = wanted.checked_div(self.batch).unwrap_or_default().max(1);
         let capacity = batches.saturating_mul(self.batch).max(unseen.saturating_mul(2)).max(1);
         self.block.move_on(None, capacity);
+        self.looked_at = 0;
         let moved = self.block.iter().map(Entry::payload_bytes);
         self.bytes = moved.fold(entry.payload_bytes(), u64::saturating_add);
         drop(self.block.push(entry));
+    }
+
+    /// Whether nothing was added since this was asked last.
+    pub(super) fn is_at_rest(&mut self) -> bool {
+        std::mem::replace(&mut self.looked_at, self.block.len()) == self.block.len()
     }
 
     /// What nobody has seen yet, if there is any. From now on somebody has.
@@ -120,6 +128,16 @@ mod tests {
         // The second of each pair is not seen yet when the first is: they stay together.
         assert_eq!(blocks(&mut open, [2; 3], 20_000), [2, 2, 2]);
         assert_eq!(blocks(&mut open, [1, 3, 1], 8192), [1, 3, 1]);
+    }
+
+    #[test]
+    fn who_looks_twice_sees_whether_it_is_at_rest() {
+        let mut open = Open::default();
+        for _ in 0..3 {
+            blocks(&mut open, [1], 10);
+            assert!(!open.is_at_rest(), "something came since it was asked last");
+        }
+        assert!(open.is_at_rest() && open.is_at_rest());
     }
 
     #[test]

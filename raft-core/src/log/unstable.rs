@@ -68,11 +68,26 @@ impl Unstable {
         self.open.get_or_insert_default().push(entry);
     }
 
-    /// Adds a leader's entries.
+    /// Adds a leader's entries. Whoever gets them proposes nothing.
     #[inline]
     pub(super) fn extend(&mut self, entries: Entries) {
-        self.share_open();
+        if self.open.is_some() {
+            self.close();
+        }
         self.kept.push(entries);
+    }
+
+    /// Now and then: gives back the open block when nothing was proposed since the last time.
+    pub(super) fn rest(&mut self) {
+        if self.open.as_mut().is_some_and(|open| open.is_at_rest()) {
+            self.close();
+        }
+    }
+
+    #[cold]
+    fn close(&mut self) {
+        self.share_open();
+        self.open = None;
     }
 
     /// Forgets everything from this index on: something else takes its place.

@@ -1,5 +1,8 @@
 //! Many groups in one process: what a member weighs, and buffers that all members share.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use raftcore::{Config, Entry, MemoryStorage, Message, Node, Ready, Storage};
 
 use crate::support::{append, at, heartbeat, texts, voters};
@@ -39,6 +42,44 @@ fn a_storage_takes_the_entries_of_a_ready_for_itself() {
         node.advance(ready).unwrap();
     }
     assert_eq!(written, 1);
+}
+
+/// Entries share a block with those that were proposed after them. A compacted log keeps none of
+/// it but the end that the leader still writes to, and a leader at rest not that one either.
+#[test]
+fn a_leader_at_rest_keeps_no_block_for_more() {
+    struct Payload(Arc<Vec<u8>>);
+    impl AsRef<[u8]> for Payload {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let payloads = Arc::new(b"kept".to_vec());
+    let alive = || Arc::strong_count(&payloads) - 1;
+    let mut node = alone(1);
+    node.campaign().unwrap();
+    let drain = |node: &mut Node<MemoryStorage>| {
+        while let Some(ready) = node.ready().unwrap() {
+            node.storage_mut().persist(&ready).unwrap();
+            node.advance(ready).unwrap();
+        }
+        let applied = node.storage().last_index().unwrap();
+        node.storage_mut().compact(applied).unwrap();
+    };
+    drain(&mut node);
+    for left in [1, 1, 2, 1, 2, 3, 4] {
+        node.propose(Bytes::from_owner(Payload(Arc::clone(&payloads)))).unwrap();
+        drain(&mut node);
+        assert_eq!(alive(), left);
+    }
+    let timeout = Config::new(1, 1).election_timeout_ticks;
+    (0..timeout).for_each(|_| node.tick().unwrap());
+    assert_eq!(alive(), 4, "something was proposed since the last look");
+    (0..timeout).for_each(|_| node.tick().unwrap());
+    assert_eq!(alive(), 0);
+    node.propose(Bytes::from_owner(Payload(Arc::clone(&payloads)))).unwrap();
+    drain(&mut node);
+    assert_eq!(alive(), 1, "it begins anew, with a small one");
 }
 
 #[test]
