@@ -154,6 +154,7 @@ impl<S: Storage> Core<S> {
     }
 
     /// A read can be answered.
+    #[inline(always)]
     pub(crate) fn add_read_state(&mut self, read: ReadState) {
         self.read_states.get_or_insert_default().push(read);
         self.work.note(Work::READS);

@@ -662,7 +662,7 @@ impl<S: Storage> Node<S> {
         ready.must_sync_log = work.has(Work::ENTRIES.and(Work::BALLOT));
         ready.must_sync = work.has(Work::ENTRIES.and(Work::BALLOT).and(Work::SNAPSHOT));
         if work.has(Work::RARE) {
-            self.put_what_is_rare(ready);
+            self.put_what_is_rare(ready, work);
         }
         if self.is_async() {
             self.attach_storage_work(ready);

@@ -24,9 +24,11 @@ const AFTER_SYNC: u8 = Departure::AfterSync as u8;
 /// In the same set: the leader of this term is to be told that its heartbeat came, when the next
 /// Ready is taken.
 const OWES_HEARTBEAT_RESPONSE: u8 = 8;
-/// Likewise: members are owed appends or a heartbeat by this leader.
+/// Likewise: members are owed appends by this leader.
 const OWES_APPENDS: u8 = 16;
-const OWED: u8 = OWES_HEARTBEAT_RESPONSE | OWES_APPENDS;
+/// Likewise: all are owed a heartbeat. It is time, or reads wait, which one round confirms.
+const OWES_HEARTBEATS: u8 = 64;
+const OWED: u8 = OWES_HEARTBEAT_RESPONSE | OWES_APPENDS | OWES_HEARTBEATS;
 /// Likewise: something was said to this node itself that no Ready has.
 const OWN: u8 = 32;
 
@@ -37,6 +39,10 @@ pub(crate) struct OwedMessages(u8);
 impl OwedMessages {
     pub(crate) const fn has_appends(self) -> bool {
         self.0 & OWES_APPENDS != 0
+    }
+
+    pub(crate) const fn has_heartbeats(self) -> bool {
+        self.0 & OWES_HEARTBEATS != 0
     }
 
     pub(crate) const fn has_heartbeat_response(self) -> bool {
@@ -95,6 +101,10 @@ impl Outbox {
 
     pub(crate) const fn owe_appends(&mut self) {
         self.departures |= OWES_APPENDS;
+    }
+
+    pub(crate) const fn owe_heartbeats(&mut self) {
+        self.departures |= OWES_HEARTBEATS;
     }
 
     /// Whether messages are owed that are built when a Ready is taken.

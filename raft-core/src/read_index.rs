@@ -204,11 +204,13 @@ impl<S: Storage> Core<S> {
     }
 
     /// The leader answered a read of this node.
+    #[inline(always)]
     pub(crate) fn on_read_response(&mut self, index: Index, context: Context) {
         self.add_read_state(ReadState { index, context });
     }
 
     /// Gives the answer to whoever asked.
+    #[inline(always)]
     fn answer_read(&mut self, from: NodeId, index: Index, context: Context) {
         self.metrics.count_rare(|rare| Some(&mut rare.reads_confirmed));
         if from == self.id() {

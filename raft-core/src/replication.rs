@@ -21,10 +21,13 @@ impl<S: Storage> Raft<S> {
     #[inline(never)]
     pub(crate) fn send_owed(&mut self, fresh: &Entries) {
         let owed = self.core.outbox.take_owed();
-        if owed.has_appends()
-            && let Role::Leader(leader) = &mut self.role
-        {
-            leader.send_owed(&mut self.core, fresh);
+        if let Role::Leader(leader) = &mut self.role {
+            if owed.has_heartbeats() {
+                leader.broadcast_heartbeat(&mut self.core);
+            }
+            if owed.has_appends() {
+                leader.send_owed(&mut self.core, fresh);
+            }
         }
         if owed.has_heartbeat_response() {
             self.core.send_owed_response();
@@ -215,9 +218,6 @@ impl Leader {
     /// Builds the appends that members are owed: one each, or as many as it takes. Mostly all of
     /// them lack what is persisted with the same Ready, or just the commit index.
     fn send_owed<S: Storage>(&mut self, core: &mut Core<S>, fresh: &Entries) {
-        if self.heartbeat_waits {
-            self.broadcast_heartbeat(core);
-        }
         let before_fresh = core.position_before_message(fresh);
         // What had to be read for one may serve the next.
         let mut read = None;
@@ -252,8 +252,7 @@ impl Leader {
     /// Sends heartbeats: now, or when the next Ready is taken.
     pub(crate) fn send_heartbeats<S: Storage>(&mut self, core: &mut Core<S>) {
         if core.settings.coalesce_appends {
-            self.heartbeat_waits = true;
-            core.outbox.owe_appends();
+            core.outbox.owe_heartbeats();
         } else {
             self.broadcast_heartbeat(core);
         }
@@ -262,7 +261,6 @@ impl Leader {
     /// Sends heartbeats now. The position of the read queue goes with them.
     fn broadcast_heartbeat<S: Storage>(&mut self, core: &mut Core<S>) {
         let context = self.reads.heartbeat_context();
-        self.heartbeat_waits = false;
         let (own, committed) = (core.id(), core.log.committed());
         for (to, progress) in self.members_mut() {
             if *to == own {

@@ -27,11 +27,15 @@ impl<S: Storage> Node<S> {
     }
 
     /// Puts into a Ready what few have.
-    #[cold]
-    pub(super) fn put_what_is_rare(&mut self, contents: &mut ReadyContents) {
-        contents.snapshot = self.raft.core.log.accept_snapshot();
-        self.raft.core.take_read_states(&mut contents.read_states);
-        if self.has_new_soft_state() {
+    #[inline(never)]
+    pub(super) fn put_what_is_rare(&mut self, contents: &mut ReadyContents, work: Work) {
+        if work.has(Work::READS) {
+            self.raft.core.take_read_states(&mut contents.read_states);
+        }
+        if work.has(Work::SNAPSHOT) {
+            contents.snapshot = self.raft.core.log.accept_snapshot();
+        }
+        if work.has(Work::SOFT_STATE) && self.has_new_soft_state() {
             let soft_state = self.raft.soft_state();
             contents.soft_state = Some(soft_state);
             SoftState { leader: self.last_leader, role: self.last_role } = soft_state;

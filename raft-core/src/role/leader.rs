@@ -15,8 +15,6 @@ const FEW_MEMBERS: usize = 16;
 pub(crate) struct Leader {
     /// One for each member, this node included, sorted by id.
     pub(crate) members: Vec<(NodeId, Progress)>,
-    /// Whether all are owed a heartbeat: it is time, or reads wait, which one round confirms.
-    pub(crate) heartbeat_waits: bool,
     pub(crate) heartbeat_elapsed: u32,
     /// To whom leadership is being handed over.
     pub(crate) transferee: Option<NodeId>,
@@ -46,7 +44,6 @@ impl Leader {
         members.shrink_to_fit();
         let mut leader = Self {
             members,
-            heartbeat_waits: false,
             heartbeat_elapsed: 0,
             transferee: None,
             // There may be a change in the tail, or not: waiting until the tail is applied is
