@@ -16,7 +16,7 @@ impl Work {
     /// The commit index rose.
     pub(crate) const COMMIT: Self = Self(2);
     /// Either: there is a hard state to persist.
-    pub(crate) const HARD_STATE: Self = Self::BALLOT.and(Self::COMMIT);
+    pub(crate) const HARD_STATE: Self = Self(Self::BALLOT.0 | Self::COMMIT.0);
     /// Entries wait to be persisted.
     pub(crate) const ENTRIES: Self = Self(4);
     /// Entries wait to be applied.
@@ -28,7 +28,7 @@ impl Work {
     /// The leader or the role was set: perhaps to what the application was told last.
     pub(crate) const SOFT_STATE: Self = Self(64);
     /// What few Readies have.
-    pub(crate) const RARE: Self = Self::SNAPSHOT.and(Self::READS).and(Self::SOFT_STATE);
+    pub(crate) const RARE: Self = Self(Self::SNAPSHOT.0 | Self::READS.0 | Self::SOFT_STATE.0);
 
     /// What is in either.
     pub(crate) const fn and(self, other: Self) -> Self {
