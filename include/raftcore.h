@@ -1381,6 +1381,9 @@ raftcore_status raftcore_node_next(raftcore_node *node,
 /// are those members, in any order; NULL stands for none. messages_after_sync are handed over so
 /// only with auto_persist, because then the storage has what they claim. What a member does not
 /// take is lost, as on a network.
+///
+/// The next Ready and everything it points to belongs to the node and is valid until it is given
+/// back in turn, or the node is destroyed.
 raftcore_status raftcore_node_next_among(raftcore_node *node,
                                          const raftcore_ready *ready,
                                          raftcore_node *const *nodes,

@@ -113,7 +113,7 @@ static void propose(struct group *group, uint64_t first, uint64_t count, size_t 
     static raftcore_slice batch[4096];
     static unsigned char *buffer;
     raftcore_node *leader = group->nodes[0];
-    if (buffer == NULL) buffer = malloc(4096 * len);
+    if (buffer == NULL) buffer = aligned_alloc(64, 4096 * ((len + 63) / 64 * 64));
     CHECK(count <= 4096 && buffer != NULL);
     for (uint64_t i = 0; i < count; i++) {
         batch[i].data = memset(buffer + i * len, (int)((first + i) & 0xff), len);

@@ -374,15 +374,7 @@ impl Entries {
     /// Appends a list that goes on where this one ends, in the same block; any other comes back.
     #[inline]
     pub(crate) fn join(&mut self, next: Self) -> Result<(), Self> {
-        match (&self.block, &next.block) {
-            (Some(one), Some(other))
-                if one.is_same_block(other) && self.part.end() == next.part.start() =>
-            {
-                self.part = Part::new(self.part.start(), next.part.end());
-                Ok(())
-            }
-            _ => Err(next),
-        }
+        if self.go_on(&next) { Ok(()) } else { Err(next) }
     }
 
     /// A block of its own for these, which are as many as they say.
@@ -396,6 +388,22 @@ impl Entries {
         let mut block = OpenBlock::new(None, len);
         entries.for_each(|entry| drop(block.push(entry)));
         Self { part: Part::new(0, len), block: Some(block.into_shared()) }
+    }
+
+    /// Goes on with a list that begins where this one ends, in the same block, without counting
+    /// another reference to it; whether it does so. For the C library, which keeps what it shows.
+    #[doc(hidden)]
+    #[inline]
+    pub fn go_on(&mut self, next: &Self) -> bool {
+        match (&self.block, &next.block) {
+            (Some(one), Some(other))
+                if one.is_same_block(other) && self.part.end() == next.part.start() =>
+            {
+                self.part = Part::new(self.part.start(), next.part.end());
+                true
+            }
+            _ => false,
+        }
     }
 
     /// What a block has, that was not shared yet.

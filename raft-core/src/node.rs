@@ -252,7 +252,17 @@ impl<S: Storage> Node<S> {
             return Err(Refusal::NoEntries.into());
         }
         payloads.iter().try_for_each(|payload| check_size(payload))?;
-        self.call(|raft| raft.propose(payloads.into_iter()))
+        self.propose_checked(payloads.into_iter())
+    }
+
+    /// As [`propose_many`](Self::propose_many), with at least one payload, each made when its entry
+    /// is. For the C library, which has checked that none is above [`MAX_PAYLOAD_BYTES`].
+    #[doc(hidden)]
+    pub fn propose_checked(
+        &mut self,
+        payloads: impl ExactSizeIterator<Item = Bytes>,
+    ) -> Result<Proposed, Error> {
+        self.call(|raft| raft.propose(payloads))
     }
 
     /// Proposes a membership change. It takes effect when the application applies it.

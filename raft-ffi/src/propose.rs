@@ -4,11 +4,12 @@
 
 use std::ffi::c_void;
 
+use bytes::BytesMut;
 use raftcore::{AppliedConfChange, ConfChangeOutcome, ConfChangeV2, Proposed, ReplaceReason};
 
 use crate::entry::{self, raftcore_entry, raftcore_entry_kind};
 use crate::error::{Failure, raftcore_error};
-use crate::handle;
+use crate::handle::{self, State};
 use crate::membership::{self, raftcore_conf_change, raftcore_conf_state};
 use crate::node::raftcore_node;
 use crate::sized::{self, SizedOut};
@@ -98,13 +99,14 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
         let proposed = node.call(|state| {
+            let room = &mut state.payloads;
             // SAFETY: as above.
-            let copied = unsafe {
-                slice::copy_into(payloads, "payloads", |bytes| {
-                    state.payloads.take(bytes, payloads.len())
+            let block = unsafe {
+                slice::gather_into(payloads.iter().copied(), "payloads", |bytes| {
+                    room.take(bytes, payloads.len())
                 })
-            };
-            Ok(state.core.propose_many(copied?)?)
+            }?;
+            propose_block(state, block, payloads.iter().map(|payload| payload.len))
         })?;
         write(out, proposed.into());
         Ok(())
@@ -130,13 +132,34 @@ pub unsafe extern "C" fn raftcore_node_propose_packed(
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
         let proposed = node.call(|state| {
-            let copied = payloads.copy_into(|bytes| state.payloads.take(bytes, count));
-            Ok(state.core.propose_many(copied)?)
+            let block = payloads.gather_into(|bytes| state.payloads.take(bytes, count));
+            propose_block(state, block, payloads.lengths())
         })?;
         write(out, proposed.into());
         Ok(())
     })
 }
+
+/// Proposes the pieces of a block. They are cut first and proposed then: what counts who shares the
+/// block would wait for all that is written between two cuts.
+#[inline]
+fn propose_block(
+    state: &mut State,
+    block: BytesMut,
+    lengths: impl ExactSizeIterator<Item = usize>,
+) -> Result<Proposed, Failure> {
+    let is_small = block.len() < SMALL;
+    let payloads = slice::cut(block, lengths);
+    if !is_small || payloads.len() == 0 {
+        return Ok(state.core.propose_many(payloads.collect())?);
+    }
+    let pieces = state.payloads.pieces();
+    pieces.extend(payloads);
+    Ok(state.core.propose_checked(pieces.drain(..))?)
+}
+
+/// So long may any payload be.
+const SMALL: usize = 1 << 30;
 
 /// Proposes a membership change. One is in the log at a time: a change that cannot follow the
 /// present configuration is not an error, but takes an empty entry's place in the log, and out

@@ -188,6 +188,9 @@ pub unsafe extern "C" fn raftcore_node_next(
 /// are those members, in any order; NULL stands for none. messages_after_sync are handed over so
 /// only with auto_persist, because then the storage has what they claim. What a member does not
 /// take is lost, as on a network.
+///
+/// The next Ready and everything it points to belongs to the node and is valid until it is given
+/// back in turn, or the node is destroyed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_next_among(
     node: *mut raftcore_node,
@@ -266,7 +269,7 @@ pub unsafe extern "C" fn raftcore_node_describe_ready(
     guard!(error, {
         // SAFETY: the caller's promises; `ready` is compared and not read.
         let (node, out) = unsafe { (handle::of(node)?, Out::required(out, "out")?) };
-        let text = node.call(|state| Ok(state.ready.find(ready)?.ready()?.describe()))?;
+        let text = node.call(|state| state.ready.find(ready)?.describe())?;
         out.write(raftcore_buffer::owning(text));
         Ok(())
     })
@@ -284,11 +287,17 @@ impl State {
     ) -> Result<*const raftcore_ready, Failure> {
         let Some(mut ready) = self.core.ready()? else { return Ok(ptr::null()) };
         let manner = self.ready.manner;
-        let (mut persisted, mut is_durable) = (0, false);
+        let slot = self.ready.free_slot();
+        slot.store(&ready);
+        let mut persisted = 0;
+        let mut is_durable = false;
         if manner.auto_persist {
-            // If the program's own writes to the storage stand in the way, the Ready cannot be
-            // advanced, and raftcore_node_persist says why.
-            is_durable = persist(&mut self.core, &ready, PERSIST_ALL, &mut persisted).is_ok();
+            is_durable = persist_own(&mut self.core, &mut ready, &mut persisted).is_ok();
+            if !is_durable {
+                // The program's own writes to the storage stand in the way. The Ready cannot be
+                // advanced, and raftcore_node_persist says why.
+                slot.restore(&mut ready);
+            }
         }
         if let Some(delivery) = delivery {
             delivery.take_from(&mut ready.messages);
@@ -296,7 +305,6 @@ impl State {
                 delivery.take_from(&mut ready.messages_after_sync);
             }
         }
-        let slot = self.ready.free_slot();
         Ok(slot.fill(ready, persisted, manner.forms, &mut self.awaited))
     }
 
@@ -355,6 +363,21 @@ impl State {
         slot.persisted = persisted;
         result
     }
+}
+
+/// Puts all of a new Ready into the memory storage, which takes its entries if it can.
+#[inline]
+fn persist_own(
+    core: &mut Node<Held>,
+    ready: &mut Ready,
+    persisted: &mut u32,
+) -> Result<(), Failure> {
+    if ready.snapshot.is_some() {
+        return persist(core, ready, PERSIST_ALL, persisted);
+    }
+    core.storage_mut().memory_log()?.persist_taking(ready)?;
+    *persisted = PERSIST_ALL;
+    Ok(())
 }
 
 /// Puts the parts that are wanted into the memory storage, and notes which it has then.

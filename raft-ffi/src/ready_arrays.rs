@@ -26,9 +26,10 @@ pub(crate) struct Arrays {
     forms: u32,
     /// The entries that were to be persisted last, in this Ready or in one before it.
     stored: Views,
-    /// Keeps what `stored` shows, once the Ready that brought it is given back.
+    /// Ends with what `stored` shows, and keeps it when the Ready that brought it is given back.
+    /// Entries of several Readies that lie in one block need no more than one reference to it.
     kept: Entries,
-    /// The number of that Ready.
+    /// The number of the last of those Readies.
     brought: u64,
     /// Entries that are in this Ready and not in `stored`.
     others: Views,
@@ -80,11 +81,6 @@ impl Arrays {
         if ready.append.is_some() || ready.apply.is_some() {
             room.add_storage_work(ready);
         }
-        if !ready.entries.is_empty() {
-            self.kept = Entries::new();
-            self.brought = ready.number();
-            self.stored.clear_for(ready.entries.len());
-        }
         self.others.clear_for(ready.committed.len() + room.entries);
         clear_for(&mut self.messages, room.messages);
         clear_for(&mut self.snapshots, room.snapshots);
@@ -112,10 +108,31 @@ impl Arrays {
         }
     }
 
-    /// Views of the entries that are to be persisted.
+    /// Views of the entries that are to be persisted. Whoever persists them may take them then.
     #[inline]
-    pub(crate) fn add_stored(&mut self, entries: &Entries) -> &[raftcore_entry] {
-        if entries.is_empty() { &[] } else { self.stored.add(entries) }
+    pub(crate) fn store(&mut self, ready: &Ready) {
+        if ready.entries.is_empty() {
+            return;
+        }
+        self.brought = ready.number();
+        self.stored.clear_for(ready.entries.len());
+        self.stored.add(&ready.entries);
+        if !self.kept.go_on(&ready.entries) {
+            self.kept = ready.entries.clone();
+        }
+    }
+
+    /// These views, if this Ready brought them.
+    #[inline]
+    pub(crate) fn stored(&self, number: u64) -> &[raftcore_entry] {
+        if self.brought == number { &self.stored.items } else { &[] }
+    }
+
+    /// The entries that a Ready brought, if they were taken from it.
+    pub(crate) fn taken_from(&self, ready: &Ready) -> Option<Entries> {
+        let is_taken = ready.entries.is_empty() && self.brought == ready.number();
+        let before = self.kept.len().saturating_sub(self.stored.items.len());
+        is_taken.then(|| self.kept.part(before, self.kept.len()))
     }
 
     /// Views of other entries, unless there are some already.
@@ -133,20 +150,6 @@ impl Arrays {
             }
         }
         self.others.add(entries)
-    }
-
-    /// Keeps the entries of a Ready that is given back: they are soon committed.
-    pub(crate) fn keep(&mut self, ready: &mut Ready) {
-        if !ready.entries.is_empty() {
-            self.kept = std::mem::take(&mut ready.entries);
-        }
-    }
-
-    /// Gives them back to the Ready that brought them, if it brought some.
-    pub(crate) fn give_back(&mut self, ready: &mut Ready) {
-        if self.brought == ready.number() {
-            ready.entries = std::mem::take(&mut self.kept);
-        }
     }
 
     #[inline]

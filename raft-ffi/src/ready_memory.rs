@@ -142,18 +142,42 @@ impl Slot {
         Ok(messages.iter().chain(replies))
     }
 
-    /// Takes the outstanding Ready out, to be advanced. Its memory stays as it is, and its entries
-    /// stay here, where they are shown: they are soon committed.
-    pub(crate) fn take(&mut self) -> Option<Ready> {
-        let mut ready = self.outstanding.take()?;
-        self.arrays.keep(&mut ready);
-        Some(ready)
+    /// Takes the outstanding Ready out, to be advanced. Its memory stays as it is.
+    #[inline]
+    pub(crate) const fn take(&mut self) -> Option<Ready> {
+        self.outstanding.take()
     }
 
     /// Puts it back: it could not be advanced.
-    pub(crate) fn put_back(&mut self, mut ready: Ready) {
-        self.arrays.give_back(&mut ready);
+    pub(crate) fn put_back(&mut self, ready: Ready) {
         self.outstanding = Some(ready);
+    }
+
+    /// What the outstanding Ready says.
+    pub(crate) fn describe(&self) -> Result<String, Failure> {
+        let ready = self.ready()?;
+        Ok(match self.arrays.taken_from(ready) {
+            None => ready.describe(),
+            Some(entries) => {
+                let mut whole = ready.clone();
+                whole.entries = entries;
+                whole.describe()
+            }
+        })
+    }
+
+    /// Shows the entries of a new Ready: from here on they may be taken from it.
+    #[inline]
+    pub(crate) fn store(&mut self, ready: &Ready) {
+        self.arrays.store(ready);
+    }
+
+    /// Gives back what was taken from it.
+    #[cold]
+    pub(crate) fn restore(&self, ready: &mut Ready) {
+        if let Some(entries) = self.arrays.taken_from(ready) {
+            ready.entries = entries;
+        }
     }
 
     /// Empties the Ready whose memory is no longer valid: a program that looks at it all the same
@@ -162,7 +186,7 @@ impl Slot {
         self.heads[self.current].ready.empty();
     }
 
-    /// Makes a new Ready the outstanding one, and returns its address.
+    /// Makes a new Ready, whose entries are shown, the outstanding one, and returns its address.
     pub(crate) fn fill(
         &mut self,
         ready: Ready,
@@ -180,7 +204,7 @@ impl Slot {
         let view = &mut head.ready;
         view.number = ready.number();
         view.must_sync = ready.must_sync.into();
-        view.entries.show(arrays.add_stored(&ready.entries));
+        view.entries.show(arrays.stored(ready.number()));
         view.committed.show(arrays.add_entries(&ready.committed));
         view.messages.show(arrays.add_messages(&ready.messages));
         // One of the two is empty, as the node persists.

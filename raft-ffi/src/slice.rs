@@ -172,27 +172,21 @@ pub(crate) unsafe fn copy_many(
     name: &str,
 ) -> Result<Vec<Bytes>, Failure> {
     // SAFETY: as promised by the caller.
-    unsafe { copy_into(array(slices, count, name)?, name, BytesMut::with_capacity) }
+    let (slices, block) = unsafe {
+        let slices = array(slices, count, name)?;
+        (slices, gather(slices.iter().copied(), name)?)
+    };
+    Ok(cut(block, slices.iter().map(|slice| slice.len)).collect())
 }
 
-/// As [`copy_many`], into memory that `take` has, an empty buffer with room for so many bytes.
-///
-/// # Safety
-/// As for [`array`], for each slice.
-pub(crate) unsafe fn copy_into(
-    slices: &[raftcore_slice],
-    name: &str,
-    take: impl FnOnce(usize) -> BytesMut,
-) -> Result<Vec<Bytes>, Failure> {
-    // SAFETY: as promised by the caller.
-    let block = unsafe { gather_into(slices.iter().copied(), name, take) }?;
-    Ok(cut(block, slices.iter().map(|slice| slice.len)))
-}
-
-/// Cuts a block into pieces of these lengths, whose sum is its own. A `BytesMut`, because a clone
-/// of a `Bytes` costs a call through a table.
-fn cut(mut block: BytesMut, lengths: impl ExactSizeIterator<Item = usize>) -> Vec<Bytes> {
-    lengths.map(|length| block.split_to(length).freeze()).collect()
+/// Cuts a block into pieces of these lengths, whose sum is its own, each when it is asked for. A
+/// `BytesMut`, because a clone of a `Bytes` costs a call through a table.
+#[inline]
+pub(crate) fn cut(
+    mut block: BytesMut,
+    lengths: impl ExactSizeIterator<Item = usize>,
+) -> impl ExactSizeIterator<Item = Bytes> {
+    lengths.map(move |length| block.split_to(length).freeze())
 }
 
 /// Many slices of a program's, copied into one block of memory, one behind the other.
@@ -207,10 +201,12 @@ pub(crate) unsafe fn gather(
     unsafe { gather_into(slices, name, BytesMut::with_capacity) }
 }
 
+/// As [`gather`], into memory that `take` has: an empty buffer with room for so many bytes.
+///
 /// # Safety
 /// As for [`array`], for each slice.
 #[inline]
-unsafe fn gather_into(
+pub(crate) unsafe fn gather_into(
     slices: impl Iterator<Item = raftcore_slice> + Clone,
     name: &str,
     take: impl FnOnce(usize) -> BytesMut,
@@ -245,12 +241,21 @@ pub(crate) struct Packed<'a> {
 }
 
 impl Packed<'_> {
-    /// A copy in one block that they share, in memory that `take` has: an empty buffer with room
-    /// for so many bytes.
-    pub(crate) fn copy_into(&self, take: impl FnOnce(usize) -> BytesMut) -> Vec<Bytes> {
+    /// A copy, in memory that `take` has: an empty buffer with room for so many bytes.
+    pub(crate) fn gather_into(&self, take: impl FnOnce(usize) -> BytesMut) -> BytesMut {
         let mut block = take(self.bytes.len());
         block.extend_from_slice(self.bytes);
-        cut(block, self.lengths.iter().map(|length| *length as usize))
+        block
+    }
+
+    /// How long each piece is.
+    pub(crate) fn lengths(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.lengths.iter().map(|length| *length as usize)
+    }
+
+    /// A copy in one block that they share.
+    pub(crate) fn copy(&self) -> Vec<Bytes> {
+        cut(self.gather_into(BytesMut::with_capacity), self.lengths()).collect()
     }
 }
 
@@ -331,7 +336,7 @@ mod tests {
             let bytes = b"abc";
             // SAFETY: constants and their lengths.
             unsafe { packed(bytes.as_ptr().cast(), 3, lengths.as_ptr(), lengths.len()) }
-                .map(|packed| packed.copy_into(BytesMut::with_capacity))
+                .map(|packed| packed.copy())
         };
         assert_eq!(cut(&[2, 0, 1]).unwrap(), ["ab", "", "c"]);
         for wrong in [&[2][..], &[2, 2], &[], &[u64::MAX, 4]] {

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn raftcore_node_step_packed(
         // SAFETY: the caller's promises for its arguments.
         let (node, messages) =
             unsafe { (handle::of(node)?, slice::packed(bytes, len, lengths, count)?) };
-        let messages = messages.copy_into(bytes::BytesMut::with_capacity);
+        let messages = messages.copy();
         // SAFETY: as above: `statuses` is NULL or an array of `count`.
         unsafe { step_each(node, messages, statuses, Node::step_encoded) }
     })

@@ -154,10 +154,11 @@ const NOT_IN_C: [(&str, &str); 11] = [
 ];
 
 /// Names that C has in another form.
-const RENAMED: [(&str, &str); 29] = [
+const RENAMED: [(&str, &str); 30] = [
     ("node::new", "raftcore_node_create"),
     ("node::step_encoded", "raftcore_node_step"),
     ("node::step", "raftcore_node_step_messages"),
+    ("node::propose_checked", "raftcore_node_propose_many"),
     ("node::id", "raftcore_node_status"),
     ("node::basic_status", "raftcore_node_status"),
     ("node::soft_state", "raftcore_node_status"),

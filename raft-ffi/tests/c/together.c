@@ -315,6 +315,22 @@ static void what_could_not_be_put_into_memory_is_said_later(void)
     OK(raftcore_node_next(node, ready, &ready, &error));
     CHECK_EQ(last_index(storage), proposed.last);
     raftcore_entries_destroy(stored);
+
+    /* What a Ready shows stays, whatever the program does with the log. */
+    if (ready != NULL) OK(raftcore_node_advance(node, ready, &error));
+    run_out(node);
+    raftcore_buffer text;
+    OK(raftcore_node_propose(node, "z", 1, &proposed, &error));
+    OK(raftcore_node_ready(node, &ready, &error));
+    OK(raftcore_storage_entries(storage, 1, 2, UINT64_MAX, &stored, &error));
+    OK(raftcore_storage_append(storage, stored, &error));
+    raftcore_entries_destroy(stored);
+    CHECK_EQ(last_index(storage), 1);
+    CHECK_EQ(ready->entries.count, 1);
+    CHECK(slice_is(raftcore_entry_at(&ready->entries, 0)->data, "z"));
+    OK(raftcore_node_describe_ready(node, ready, &text, &error));
+    CHECK(strstr((const char *)text.data, "\"z\"") != NULL);
+    raftcore_buffer_free(&text);
     raftcore_node_destroy(node);
     raftcore_storage_destroy(storage);
 }
