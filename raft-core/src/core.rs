@@ -276,7 +276,7 @@ impl<S: Storage> Core<S> {
         let before = self.log.committed();
         self.log.commit_to(index);
         let count = self.log.committed().since(before);
-        self.metrics.committed = self.metrics.committed.saturating_add(count);
+        self.metrics.committed = self.metrics.committed.wrapping_add(count);
     }
 
     /// Counts and reports a message that was refused, or a proposal in it that was dropped.

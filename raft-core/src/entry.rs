@@ -105,7 +105,7 @@ pub struct Entries {
     part: Part,
 }
 
-/// A part `[start, end)` of a block, in one word: `start` in its lower half.
+/// A part `[start, end)` of a block, in one word: `start` in its lower half, at most `end`.
 #[derive(Clone, Copy, Default)]
 struct Part(u64);
 
@@ -123,7 +123,7 @@ impl Part {
     }
 
     const fn len(self) -> usize {
-        self.end().saturating_sub(self.start()) as usize
+        self.end().wrapping_sub(self.start()) as usize
     }
 }
 
@@ -257,7 +257,7 @@ impl Entries {
     pub(crate) fn follow(&self, index: Index, term: Term) -> bool {
         let mut last = index;
         let mut follows = |entry: &Entry| {
-            last = last.next();
+            last = last.after();
             entry.term == term && entry.index == last
         };
         match self.as_one() {

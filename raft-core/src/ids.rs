@@ -1,7 +1,8 @@
 //! The three numbers of Raft as types, so that a term can never stand where an index belongs.
 //!
 //! All arithmetic on them lives here and saturates: the door refuses numbers near the 64-bit
-//! limit, so saturation is never reached by an honest log, and a forged one cannot wrap.
+//! limit, so saturation is never reached by an honest log, and a forged one cannot wrap. What the
+//! door has seen need not be checked again: `after` and `skip` just add.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -105,6 +106,18 @@ impl Index {
     #[must_use]
     pub const fn plus(self, count: u64) -> Self {
         Self(self.0.saturating_add(count))
+    }
+
+    /// The position after this one, where this one is of a log: far below the limit.
+    pub(crate) const fn after(self) -> Self {
+        debug_assert!(self.0 < u64::MAX);
+        Self(self.0.wrapping_add(1))
+    }
+
+    /// The position `count` entries further on, likewise.
+    pub(crate) const fn skip(self, count: u64) -> Self {
+        debug_assert!(count <= u64::MAX.wrapping_sub(self.0));
+        Self(self.0.wrapping_add(count))
     }
 
     /// How many entries lie between `earlier` and this position: zero when `earlier` is later.

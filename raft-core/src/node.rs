@@ -375,11 +375,10 @@ impl<S: Storage> Node<S> {
     /// nothing after all, when a member cannot be sent what it lacks: [`ready`](Self::ready) knows.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        match self.door {
-            Door::Open => self.something_waits(),
-            Door::Returned => true,
-            Door::Out | Door::Faulted => false,
+        if self.door != Door::Open {
+            return self.is_returned();
         }
+        self.something_waits()
     }
 
     /// What to do now, if there is something.
@@ -400,6 +399,11 @@ impl<S: Storage> Node<S> {
         }
         self.spare = Some(ready);
         is_one.map(|_| None)
+    }
+
+    #[cold]
+    fn is_returned(&self) -> bool {
+        self.door == Door::Returned
     }
 
     /// What there is to be taken while a Ready is outstanding: that one, if it was given back.
@@ -655,7 +659,7 @@ impl<S: Storage> Node<S> {
         if !self.something_waits() {
             return Ok(false);
         }
-        self.ready_count = self.ready_count.saturating_add(1);
+        self.ready_count = self.ready_count.wrapping_add(1);
         ready.number = self.ready_count;
         let core = &mut self.raft.core;
         let work = core.take_work();

@@ -97,7 +97,7 @@ impl<S: Storage> Core<S> {
         entries: Entries,
         commit: Index,
     ) {
-        let last_new = prev.index.plus(entries.len() as u64);
+        let last_new = prev.index.skip(entries.len() as u64);
         self.log.extend_in_term(self.term(), entries);
         self.acknowledge(from, commit, last_new);
     }
@@ -179,13 +179,20 @@ impl Leader {
 
     #[inline]
     fn broadcast<S: Storage>(&mut self, core: &mut Core<S>, what: Owed) {
+        if !core.settings.coalesce_appends {
+            return self.broadcast_at_once(core, what);
+        }
+        let own = core.id();
+        for (_, progress) in self.members.iter_mut().filter(|(id, _)| *id != own) {
+            core.owe(progress, what);
+        }
+    }
+
+    #[inline(never)]
+    fn broadcast_at_once<S: Storage>(&mut self, core: &mut Core<S>, what: Owed) {
         let own = core.id();
         for (to, progress) in self.members.iter_mut().filter(|(id, _)| *id != own) {
-            if core.settings.coalesce_appends {
-                core.owe(progress, what);
-            } else {
-                core.append_to(*to, progress, what == Owed::Append);
-            }
+            core.append_to(*to, progress, what == Owed::Append);
         }
     }
 
@@ -227,7 +234,7 @@ impl Leader {
             if owed == Owed::Nothing {
                 continue;
             }
-            if progress.next_index() == last.next() {
+            if progress.next_index() == last.after() {
                 // Only the commit index can be news.
                 if owed == Owed::Append && !progress.is_paused() {
                     core.append_nothing(*to, progress);
@@ -235,17 +242,14 @@ impl Leader {
                 continue;
             }
             if let Some(prev) = before_fresh
-                && progress.next_index() == prev.index.next()
+                && progress.next_index() == prev.index.after()
                 && !progress.is_paused()
                 && !progress.is_window_full(&core.settings.inflight)
             {
                 core.append_entries(*to, progress, prev, fresh.clone());
                 continue;
             }
-            let mut sent = core.append_from(&mut read, *to, progress, owed == Owed::Append);
-            while sent && progress.next_index() <= last {
-                sent = core.append_from(&mut read, *to, progress, false);
-            }
+            core.catch_up(&mut read, *to, progress, owed == Owed::Append);
         }
     }
 
@@ -386,12 +390,17 @@ impl Leader {
         // What is committed already needs no count.
         let may_commit = progress.match_index() > committed;
         let is_other = from != core.id();
-        if may_commit && self.maybe_commit(core) {
+        let sends = if may_commit && self.maybe_commit(core) {
             self.broadcast_append(core);
-        } else if is_other && can_bump {
-            self.send_append_at(core, place);
-        }
-        if is_other {
+            true
+        } else {
+            if is_other && can_bump {
+                self.send_append_at(core, place);
+            }
+            can_bump
+        };
+        // An append that is owed brings all that can be sent.
+        if is_other && !(sends && core.settings.coalesce_appends) {
             // The window may have room for several messages now.
             self.send_entries_at(core, place);
         }
@@ -473,7 +482,22 @@ impl<S: Storage> Core<S> {
         self.append_from(&mut None, to, progress, send_if_empty)
     }
 
-    /// The same, where something may have been read for another member already.
+    /// Sends as many appends as it takes, as long as the window has room.
+    #[inline(never)]
+    fn catch_up(
+        &mut self,
+        last_read: &mut Option<Read>,
+        to: NodeId,
+        progress: &mut Progress,
+        send_if_empty: bool,
+    ) {
+        let mut sent = self.append_from(last_read, to, progress, send_if_empty);
+        while sent && progress.next_index() <= self.log.last_index() {
+            sent = self.append_from(last_read, to, progress, false);
+        }
+    }
+
+    /// As `append_to`, where something may have been read for another member already.
     #[inline(never)]
     fn append_from(
         &mut self,

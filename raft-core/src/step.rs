@@ -310,11 +310,11 @@ impl<S: Storage> Core<S> {
     /// alone, as nearly always. Then all that `check_append` asks for is so.
     #[inline]
     fn is_continued_by(&self, prev: Position, entries: &Entries, commit: Index) -> bool {
-        let last_new = prev.index.plus(entries.len() as u64);
+        let last_new = || prev.index.skip(entries.len() as u64);
         prev == self.log.last()
             && prev.term <= self.term()
             // Of two numbers none is above the limit if neither has its highest bit.
-            && (last_new.0 | commit.0) <= LIMIT
+            && (last_new().0 | commit.0) <= LIMIT
             && entries.follow(prev.index, self.term())
     }
 

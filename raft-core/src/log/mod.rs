@@ -174,7 +174,7 @@ impl<S: Storage> Log<S> {
     /// Appends an entry of this leader's own, and returns where it stands.
     #[inline(always)]
     pub(crate) fn append_own(&mut self, term: Term, kind: EntryKind, data: bytes::Bytes) -> Index {
-        let index = self.last_index().next();
+        let index = self.last_index().after();
         self.terms.push(Position { term, index });
         self.unstable.push(Entry { term, index, kind, data });
         self.work.note(Work::ENTRIES);
@@ -184,7 +184,7 @@ impl<S: Storage> Log<S> {
     /// Appends the empty entry with which this node begins to lead. Nothing is proposed right after
     /// it, so it need not wait for others to share a block with.
     pub(crate) fn append_first(&mut self, term: Term) -> Index {
-        let index = self.last_index().next();
+        let index = self.last_index().after();
         self.extend(Entry { term, index, ..Entry::default() }.into());
         index
     }
@@ -267,7 +267,7 @@ impl<S: Storage> Log<S> {
         from: Index,
         max_bytes: u64,
     ) -> Result<Entries, StorageError> {
-        let end = self.last_index().next();
+        let end = self.last_index().after();
         if from >= end { Ok(Entries::new()) } else { self.slice(from, end, max_bytes) }
     }
 
@@ -358,7 +358,7 @@ impl<S: Storage> Log<S> {
     /// The next page of entries to apply. The caller knows that there is one.
     pub(crate) fn next_committed(&mut self) -> Result<Entries, StorageError> {
         let budget = self.max_applying_bytes.saturating_sub(self.applying_bytes);
-        let (low, high) = (self.applying.next(), self.max_appliable().next());
+        let (low, high) = (self.applying.after(), self.max_appliable().after());
         match self.unstable.take_durable_piece(low, high) {
             Some(mut entries) => {
                 entries.limit_encoded_bytes(budget);
@@ -372,7 +372,7 @@ impl<S: Storage> Log<S> {
     /// are applied.
     pub(crate) fn accept_applying(&mut self, entries: &Entries) {
         let bytes = self.applying_bytes_of(entries);
-        self.applying = self.applying.plus(entries.len() as u64);
+        self.applying = self.applying.skip(entries.len() as u64);
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
         self.applying_paused =
             self.applying_bytes >= self.max_applying_bytes || self.applying < self.max_appliable();
@@ -420,7 +420,7 @@ impl<S: Storage> Log<S> {
 
     /// The entries that are to be persisted next; handed out from now on.
     pub(crate) fn accept_entries(&mut self) -> Entries {
-        self.unstable.accept_entries(self.last_index().next())
+        self.unstable.accept_entries(self.last_index().after())
     }
 
     /// The same of a snapshot.

@@ -196,7 +196,7 @@ impl Piece {
     /// The index after its last entry.
     #[inline]
     const fn end(&self) -> Index {
-        self.first.plus(self.entries.len() as u64)
+        self.first.skip(self.entries.len() as u64)
     }
 
     /// Takes all of it out. What follows on it begins where it ended.

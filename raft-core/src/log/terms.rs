@@ -127,7 +127,7 @@ impl TermRuns {
         if term != self.run.term && count > 0 {
             self.begin(Position { term, index: self.last.next() });
         }
-        self.last = self.last.plus(count);
+        self.last = self.last.skip(count);
     }
 
     /// Forgets the entries from this index on.

@@ -58,7 +58,7 @@ impl Unstable {
     /// The index after the last entry.
     pub(super) fn end(&self) -> Index {
         let open = self.open.as_ref().map_or(0, |open| open.unseen());
-        self.kept.end().plus(u64::from(open))
+        self.kept.end().skip(u64::from(open))
     }
 
     /// Adds an entry of this node's own.
@@ -120,7 +120,7 @@ impl Unstable {
     /// The entries up to this index are durable now.
     #[inline]
     pub(super) fn stable_to(&mut self, index: Index) {
-        self.offset = index.next();
+        self.offset = index.after();
         self.in_progress = self.in_progress.max(self.offset);
         self.limit_kept();
     }
@@ -128,7 +128,7 @@ impl Unstable {
     /// Forgets what is durable and applied.
     #[inline]
     pub(super) fn release(&mut self, applied: Index) {
-        self.kept.drop_pieces_before(applied.next().min(self.offset));
+        self.kept.drop_pieces_before(applied.after().min(self.offset));
     }
 
     /// Of what waits to be applied, forgets what is durable and too much to be kept.

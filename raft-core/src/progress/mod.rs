@@ -214,13 +214,13 @@ impl Progress {
     ///
     /// While replicating, the entries count as on their way and the flow pauses if the window is
     /// full now. That holds for an empty append too: into a full window it is a probe.
-    #[inline]
+    #[inline(always)]
     pub fn on_sent_entries(&mut self, count: u64, payload_bytes: u64, limits: &Limits) {
         match &mut self.state {
             State::Probe => self.paused |= count > 0,
             State::Replicate(inflights) => {
                 if count > 0 {
-                    self.next = self.next.plus(count);
+                    self.next = self.next.skip(count);
                     inflights.add(self.next.prev(), payload_bytes, limits);
                 }
                 self.paused = inflights.is_full(limits);
@@ -245,7 +245,7 @@ impl Progress {
             return false;
         }
         self.match_index = index;
-        self.next = self.next.max(index.next());
+        self.next = self.next.max(index.after());
         self.paused = false;
         self.debug_check();
         true
