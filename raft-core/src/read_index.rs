@@ -20,6 +20,8 @@ use crate::error::{DropReason, Error, Refusal};
 use crate::ids::{Index, NodeId};
 use crate::log::Storage;
 use crate::message::{Body, Message};
+use crate::progress::Progress;
+use crate::quorum::majority;
 use crate::role::{Leader, Raft, Role};
 use crate::state::ReadState;
 
@@ -42,6 +44,11 @@ pub(crate) struct ReadEcho {
     tick: u64,
 }
 
+impl ReadEcho {
+    const NONE: Self = Self { position: 0, tick: 0 };
+    const OWN: Self = Self { position: u64::MAX, tick: u64::MAX };
+}
+
 /// The reads that wait for a leader's confirmation, and the leases that spare them the wait.
 #[derive(Debug)]
 pub(crate) struct ReadQueue {
@@ -61,31 +68,44 @@ pub(crate) struct ReadQueue {
     has_committed: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     /// In the order in which they came; the first has position `confirmed + 1`.
     waiting: VecDeque<WaitingRead>,
     /// How many reads were confirmed in this leadership.
     confirmed: u64,
-    /// The highest that each member has echoed.
+    /// The highest that each member has echoed, in the order of the leader's members. Its own word
+    /// is given for everything.
     echoes: Vec<(NodeId, ReadEcho)>,
     /// Reads that came before this leader committed anything in its term.
     postponed: Vec<(NodeId, Context)>,
 }
 
 impl Queue {
+    #[cold]
+    fn new(members: &[(NodeId, Progress)], own: NodeId) -> Box<Self> {
+        let (waiting, postponed) = (VecDeque::new(), Vec::new());
+        let mut queue = Self { waiting, confirmed: 0, echoes: Vec::new(), postponed };
+        queue.follow(members, own);
+        Box::new(queue)
+    }
+
+    /// These are the members now.
+    fn follow(&mut self, members: &[(NodeId, Progress)], own: NodeId) {
+        let first = |id| if id == own { ReadEcho::OWN } else { ReadEcho::NONE };
+        let echo = |id| self.echo_of(id).copied().unwrap_or_else(|| first(id));
+        self.echoes = members.iter().map(|(id, _)| (*id, echo(*id))).collect();
+    }
+
     /// The position of the last read that ever came.
     fn end(&self) -> u64 {
         self.confirmed.saturating_add(self.waiting.len() as u64)
     }
 
-    fn note_echo(&mut self, from: NodeId, echo: ReadEcho) {
-        match self.echoes.iter_mut().find(|(member, _)| *member == from) {
-            Some((_, highest)) => {
-                highest.position = highest.position.max(echo.position);
-                highest.tick = highest.tick.max(echo.tick);
-            }
-            None => self.echoes.push((from, echo)),
+    fn note_echo(&mut self, place: usize, echo: ReadEcho) {
+        if let Some((_, highest)) = self.echoes.get_mut(place) {
+            highest.position = highest.position.max(echo.position);
+            highest.tick = highest.tick.max(echo.tick);
         }
     }
 
@@ -102,8 +122,11 @@ impl ReadQueue {
         Self { queue: None, clock, promised: 0, lease_is_over: false, has_committed: false }
     }
 
-    fn queue(&mut self) -> &mut Queue {
-        self.queue.get_or_insert_default()
+    /// Forgets what a member has echoed: what has its name is somebody else now.
+    pub(crate) fn forget(&mut self, member: NodeId) {
+        if let Some(queue) = &mut self.queue {
+            queue.echoes.retain(|(id, _)| *id != member);
+        }
     }
 
     pub(crate) fn tick(&mut self) {
@@ -240,7 +263,7 @@ impl Leader {
         if self.reads.has_committed {
             self.serve_read(core, from, context);
         } else {
-            self.reads.queue().postponed.push((from, context));
+            self.read_queue(core).postponed.push((from, context));
         }
         Ok(())
     }
@@ -256,9 +279,22 @@ impl Leader {
             core.answer_read(from, index, context);
             return;
         }
-        let queue = self.reads.queue();
+        let queue = self.read_queue(core);
         queue.waiting.push_back(WaitingRead { from, context, index });
         self.send_heartbeats(core);
+    }
+
+    #[inline]
+    fn read_queue<S: Storage>(&mut self, core: &Core<S>) -> &mut Queue {
+        self.reads.queue.get_or_insert_with(|| Queue::new(&self.members, core.id()))
+    }
+
+    /// Others are members now: who is gone takes their echo along.
+    pub(crate) fn reconcile_reads<S: Storage>(&mut self, core: &Core<S>) {
+        if let Some(queue) = &mut self.reads.queue {
+            queue.follow(&self.members, core.id());
+        }
+        self.count_promises(core);
     }
 
     /// Counts what is promised, after an echo or where others vote now.
@@ -275,11 +311,11 @@ impl Leader {
     pub(crate) fn on_read_echoed<S: Storage>(
         &mut self,
         core: &mut Core<S>,
-        from: NodeId,
+        place: usize,
         echo: ReadEcho,
     ) {
-        let queue = self.reads.queue();
-        queue.note_echo(from, echo);
+        let queue = self.read_queue(core);
+        queue.note_echo(place, echo);
         // Most echoes come when others have confirmed all that they could.
         let may_confirm = echo.position > queue.confirmed;
         self.count_promises(core);
@@ -291,12 +327,13 @@ impl Leader {
     /// Answers the reads whose position a quorum has echoed.
     pub(crate) fn confirm_reads<S: Storage>(&mut self, core: &mut Core<S>) {
         let Some(queue) = self.reads.queue.as_deref_mut() else { return };
-        let (own, end) = (core.id(), queue.end());
-        // This leader's own word is given for all of them.
-        let position_of =
-            |id| if id == own { Some(end) } else { Some(queue.echo_of(id)?.position) };
-        let echoed = core.membership.committed_index(|id| position_of(id).map(Index)).0;
-        while queue.confirmed < echoed {
+        let echoed = if core.membership.has_only_voters() {
+            majority::committed_index_of(&queue.echoes, |(_, echo)| Index(echo.position))
+        } else {
+            let position_of = |id| Some(Index(queue.echo_of(id)?.position));
+            core.membership.committed_index(position_of)
+        };
+        while queue.confirmed < echoed.0 {
             let Some(read) = queue.waiting.pop_front() else { return };
             queue.confirmed = queue.confirmed.saturating_add(1);
             core.answer_read(read.from, read.index, read.context);

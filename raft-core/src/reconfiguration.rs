@@ -93,7 +93,7 @@ impl<S: Storage> Raft<S> {
         core.membership = membership;
         let Role::Leader(leader) = &mut self.role else { return };
         leader.reconcile(&core.membership, core.log.last_index());
-        leader.count_promises(core);
+        leader.reconcile_reads(core);
         let own = core.id();
         if !core.membership.contains(own) || core.membership.is_learner(own) {
             // Removed or demoted. Without stepping down it leads on, without counting itself,

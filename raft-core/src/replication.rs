@@ -438,8 +438,7 @@ impl Leader {
         place: usize,
         echo: Option<ReadEcho>,
     ) {
-        let Some((from, progress)) = self.members.get_mut(place) else { return };
-        let from = *from;
+        let Some((_, progress)) = self.members.get_mut(place) else { return };
         progress.mark_active();
         // One probe for each heartbeat, and out of a full window an empty append: what filled it
         // may be lost.
@@ -449,7 +448,7 @@ impl Leader {
             self.send_append_at(core, place);
         }
         if let Some(echo) = echo {
-            self.on_read_echoed(core, from, echo);
+            self.on_read_echoed(core, place, echo);
         }
     }
 

@@ -90,6 +90,7 @@ impl Leader {
     /// Forgets what it knows of a member.
     pub(crate) fn forget(&mut self, member: NodeId) {
         self.members.retain(|(id, _)| *id != member);
+        self.reads.forget(member);
     }
 
     /// Follows a change of the membership: who stays keeps their progress, who is new is probed

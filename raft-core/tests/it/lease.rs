@@ -366,6 +366,27 @@ fn a_lease_is_of_those_who_vote_now() {
 }
 
 #[test]
+fn a_member_that_is_made_again_has_promised_nothing() {
+    let (mut leader, asked) = leader_with_lease();
+    leader.step(answer(2, &asked)).unwrap();
+    leader.apply_conf_change(&change_v2(Transition::Auto, "r2")).unwrap();
+    leader.apply_conf_change(&change_v2(Transition::Auto, "v2")).unwrap();
+    assert!(!answers_at_once(&mut leader));
+    leader.step(answer(3, &asked)).unwrap();
+    assert!(answers_at_once(&mut leader));
+}
+
+#[test]
+fn a_leader_that_is_removed_and_added_again_gives_its_word_again() {
+    let (mut leader, asked) = leader_with_lease();
+    leader.step(answer(2, &asked)).unwrap();
+    leader.apply_conf_change(&change_v2(Transition::Auto, "r1")).unwrap();
+    assert!(!answers_at_once(&mut leader), "it needs both of the others");
+    leader.apply_conf_change(&change_v2(Transition::Auto, "v1")).unwrap();
+    assert!(answers_at_once(&mut leader));
+}
+
+#[test]
 fn both_halves_of_one_need_nobodys_promise() {
     let mut leader = Member::of(1, joint(&[1], &[1]), with_lease);
     leader.lead_all();
