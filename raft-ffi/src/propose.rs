@@ -101,12 +101,12 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
         let proposed = node.call(|state| {
             let room = &mut state.payloads;
             // SAFETY: as above.
-            let block = unsafe {
+            let mut block = unsafe {
                 slice::gather_into(payloads.iter().copied(), "payloads", |bytes| {
                     room.take(bytes, payloads.len())
                 })
             }?;
-            propose_block(state, block, payloads.iter().map(|payload| payload.len))
+            propose_block(state, &mut block, payloads.iter().map(|payload| payload.len))
         })?;
         write(out, proposed.into());
         Ok(())
@@ -132,8 +132,8 @@ pub unsafe extern "C" fn raftcore_node_propose_packed(
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
         let proposed = node.call(|state| {
-            let block = payloads.gather_into(|bytes| state.payloads.take(bytes, count));
-            propose_block(state, block, payloads.lengths())
+            let mut block = payloads.gather_into(|bytes| state.payloads.take(bytes, count));
+            propose_block(state, &mut block, payloads.lengths())
         })?;
         write(out, proposed.into());
         Ok(())
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn raftcore_node_propose_packed(
 #[inline]
 fn propose_block(
     state: &mut State,
-    block: BytesMut,
+    block: &mut BytesMut,
     lengths: impl ExactSizeIterator<Item = usize>,
 ) -> Result<Proposed, Failure> {
     let is_small = block.len() < SMALL;

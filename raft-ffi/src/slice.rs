@@ -172,21 +172,22 @@ pub(crate) unsafe fn copy_many(
     name: &str,
 ) -> Result<Vec<Bytes>, Failure> {
     // SAFETY: as promised by the caller.
-    let (slices, block) = unsafe {
+    let (slices, mut block) = unsafe {
         let slices = array(slices, count, name)?;
         (slices, gather(slices.iter().copied(), name)?)
     };
-    Ok(cut(block, slices.iter().map(|slice| slice.len)).collect())
+    Ok(cut(&mut block, slices.iter().map(|slice| slice.len)).collect())
 }
 
 /// Cuts a block into pieces of these lengths, whose sum is its own, each when it is asked for. A
-/// `BytesMut`, because a clone of a `Bytes` costs a call through a table.
+/// `BytesMut`, because a clone of a `Bytes` costs a call through a table. It stays where it is: it
+/// was just written in words, and a copy would wait for them.
 #[inline]
 pub(crate) fn cut(
-    mut block: BytesMut,
+    block: &mut BytesMut,
     lengths: impl ExactSizeIterator<Item = usize>,
 ) -> impl ExactSizeIterator<Item = Bytes> {
-    lengths.map(move |length| block.split_to(length).freeze())
+    lengths.map(|length| block.split_to(length).freeze())
 }
 
 /// Many slices of a program's, copied into one block of memory, one behind the other.
@@ -255,7 +256,7 @@ impl Packed<'_> {
 
     /// A copy in one block that they share.
     pub(crate) fn copy(&self) -> Vec<Bytes> {
-        cut(self.gather_into(BytesMut::with_capacity), self.lengths()).collect()
+        cut(&mut self.gather_into(BytesMut::with_capacity), self.lengths()).collect()
     }
 }
 
