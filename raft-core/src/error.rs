@@ -402,7 +402,8 @@ pub enum ConfigError {
         /// The most it can be.
         commit: Index,
     },
-    /// The stored log is not one: its bounds cross, or its terms fall, or exceed the stored term.
+    /// The stored log is not one: its bounds cross or lie beyond all that a log reaches (2^63), or
+    /// its terms fall, or exceed the stored term.
     StoredLog {
         /// Where it is wrong.
         at: Index,

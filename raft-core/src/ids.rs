@@ -7,6 +7,10 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+/// No honest index or term comes near this: the door refuses what is above it, from a peer or from
+/// the storage. Above it lies more room than any log grows into.
+pub(crate) const LIMIT: u64 = u64::MAX >> 1;
+
 /// The id of a member: any 64-bit number except zero (which means "nobody" on the wire) and the
 /// two highest, which name a node's own storage threads.
 ///

@@ -8,17 +8,13 @@
 use crate::core::Core;
 use crate::entry::Entries;
 use crate::error::{Error, Refusal};
-use crate::ids::{Index, NodeId, Position, Term};
+use crate::ids::{Index, LIMIT, NodeId, Position, Term};
 use crate::log::Storage;
 use crate::membership::Membership;
 use crate::message::{Append, AppendResponse, Body, Heartbeat, Message, MessageKind};
 use crate::proposal;
 use crate::role::{Leader, Raft, Role};
 use crate::state::Snapshot;
-
-/// No honest index or term comes near this. Above it lies the room that saturating arithmetic
-/// needs never to saturate.
-const LIMIT: u64 = u64::MAX >> 1;
 
 /// What the term rule decided.
 #[derive(PartialEq)]

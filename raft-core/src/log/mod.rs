@@ -21,7 +21,7 @@ use unstable::Unstable;
 
 use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{ConfigError, Error, StorageError};
-use crate::ids::{Index, Position, Term};
+use crate::ids::{Index, LIMIT, Position, Term};
 use crate::state::{HardState, Snapshot};
 use crate::work::Work;
 
@@ -58,7 +58,7 @@ impl<S: Storage> Log<S> {
     ) -> Result<Self, Error> {
         let first = storage.first_index()?;
         let last = storage.last_index()?;
-        if first == Index::ZERO || last < first.prev() {
+        if first == Index::ZERO || last < first.prev() || last.0 > LIMIT {
             return Err(ConfigError::StoredLog { at: last }.into());
         }
         let terms = TermRuns::read(&storage, first, last).map_err(|error| match error {

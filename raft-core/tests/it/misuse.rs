@@ -3,7 +3,7 @@
 use raftcore::membership::ConfStateError;
 use raftcore::{
     ConfState, Config, ConfigError, Entries, Error, HardState, Index, MemoryStorage, Misuse, Node,
-    NodeId, ReadOnly, RoleKind, StorageError, Term,
+    NodeId, Position, ReadOnly, RoleKind, Snapshot, StorageError, Term,
 };
 
 use crate::support::{
@@ -164,6 +164,28 @@ fn a_stored_commit_index_behind_what_is_compacted_is_no_contradiction() {
     storage.compact(Index(3)).unwrap();
     let node = Member::on(1, storage, |_| ());
     assert_eq!((node.commit(), node.status().applied), (3, Index(3)));
+}
+
+#[test]
+fn a_stored_log_beyond_the_limit_is_named() {
+    for (index, is_taken) in
+        [(u64::MAX - 1, false), ((u64::MAX >> 1) + 1, false), (u64::MAX >> 1, true)]
+    {
+        let mut storage = MemoryStorage::new();
+        let position = Position { term: Term(1), index: Index(index) };
+        let conf_state = voters(&[1]);
+        storage.apply_snapshot(Snapshot { position, conf_state, ..Snapshot::default() }).unwrap();
+        if is_taken {
+            // It goes on from there.
+            let mut node = Member::on(1, storage, |_| ());
+            node.campaign().unwrap();
+            node.drain();
+            assert_eq!(node.commit(), index + 1);
+        } else {
+            let expected = ConfigError::StoredLog { at: Index(index) };
+            assert_eq!(refused(&plain_config(1), storage), Misuse::Config(expected).into());
+        }
+    }
 }
 
 #[test]
