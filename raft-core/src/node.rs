@@ -619,13 +619,11 @@ impl<S: Storage> Node<S> {
 
     /// On entering a call that changes something.
     fn enter(&self) -> Result<(), Error> {
-        if self.door == Door::Faulted { Err(self.stopped()) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn stopped(&self) -> Error {
-        let unnamed = Fault::Invariant("a node stopped without a reason");
-        self.fault.as_deref().unwrap_or(&unnamed).to_error()
+        // Not by the door: a tick of an idle node would have to fetch that as well.
+        match &self.fault {
+            Some(fault) => Err(fault.to_error()),
+            None => Ok(()),
+        }
     }
 
     /// On leaving it.
