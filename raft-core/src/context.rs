@@ -32,29 +32,32 @@ enum Form {
     Long(Bytes),
 }
 
-/// A few bytes, and last of all how many they are.
+/// A few bytes. Their number takes a whole word, as the halves of a number and a lease do: what is
+/// written in smaller pieces, and copied right after, waits until each has reached the cache.
 #[derive(Clone, Copy)]
-pub(crate) struct ShortContext([u8; Context::IN_PLACE_MAX + 1]);
+pub(crate) struct ShortContext {
+    bytes: [u8; Context::IN_PLACE_MAX],
+    len: usize,
+}
 
 impl ShortContext {
-    pub(crate) const EMPTY: Self = Self([0; Context::IN_PLACE_MAX + 1]);
+    pub(crate) const EMPTY: Self = Self { bytes: [0; Context::IN_PLACE_MAX], len: 0 };
 
     /// These, of which it is known that they fit.
     #[inline(always)]
     pub(crate) fn of<const N: usize>(bytes: [u8; N]) -> Self {
         const { assert!(N <= Context::IN_PLACE_MAX) };
-        let Self(mut place) = Self::EMPTY;
-        if let Some(start) = place.first_chunk_mut() {
+        let mut short = Self { len: N, ..Self::EMPTY };
+        if let Some(start) = short.bytes.first_chunk_mut() {
             *start = bytes;
         }
-        place[Context::IN_PLACE_MAX] = N as u8;
-        Self(place)
+        short
     }
 }
 
 impl Context {
     /// So many bytes fit in place. A context takes the room of `Bytes`, whichever it holds.
-    pub const IN_PLACE_MAX: usize = 23;
+    pub const IN_PLACE_MAX: usize = 16;
 
     /// No bytes.
     #[must_use]
@@ -69,11 +72,9 @@ impl Context {
             // Mostly it is a number: one word to write.
             return Some(ShortContext::of(number).into());
         }
-        let ShortContext(mut place) = ShortContext::EMPTY;
-        let (len, start) = place.split_last_mut()?;
-        start.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        *len = bytes.len() as u8;
-        Some(ShortContext(place).into())
+        let mut short = ShortContext { len: bytes.len(), ..ShortContext::EMPTY };
+        short.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(short.into())
     }
 }
 
@@ -89,10 +90,7 @@ impl Deref for Context {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Form::Short(ShortContext(place)) => {
-                let (len, bytes) = place.split_last().unwrap_or((&0, &[]));
-                bytes.get(..usize::from(*len)).unwrap_or_default()
-            }
+            Form::Short(short) => short.bytes.get(..short.len).unwrap_or_default(),
             Form::Long(bytes) => bytes,
         }
     }

@@ -58,7 +58,7 @@ impl Random {
     }
 
     fn context(&mut self) -> Context {
-        let len = [0, 1, 8, 16, 22, 23, 24, 25, 300][self.below(9) as usize];
+        let len = [0, 1, 8, 15, 16, 17, 24, 25, 300][self.below(9) as usize];
         (0..len).map(|_| self.bits() as u8).collect::<Vec<_>>().into()
     }
 
