@@ -131,6 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn what_fits_is_not_moved_however_large_it_is() {
+        let mut open = Open::default();
+        let entry = || Entry { data: vec![0; 20_000].into(), ..Entry::default() };
+        blocks(&mut open, [3; 2], 20_000);
+        open.push(entry());
+        let place = open.block.as_ptr();
+        open.push(entry());
+        open.push(entry());
+        assert_eq!((open.unseen(), open.block.as_ptr()), (3, place));
+    }
+
+    #[test]
     fn who_looks_twice_sees_whether_it_is_at_rest() {
         let mut open = Open::default();
         for _ in 0..3 {
