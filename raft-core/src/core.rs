@@ -178,13 +178,13 @@ impl<S: Storage> Core<S> {
     /// What waits for a Ready, messages left out.
     #[inline(always)]
     pub(crate) const fn work(&self) -> Work {
-        self.work.and(self.log.work())
+        self.work.or(self.log.work())
     }
 
     /// The same; a Ready has all of it from now on.
     #[inline(always)]
     pub(crate) const fn take_work(&mut self) -> Work {
-        std::mem::replace(&mut self.work, Work::NONE).and(self.log.take_work())
+        std::mem::replace(&mut self.work, Work::NONE).or(self.log.take_work())
     }
 
     /// Draws from `[n, 2n)`: split votes are rare because timeouts differ (paper, section 5.2).

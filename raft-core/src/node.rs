@@ -671,8 +671,8 @@ impl<S: Storage> Node<S> {
             #[cfg(debug_assertions)]
             (self.last_hard_state = core.hard_state());
         }
-        ready.must_sync_log = work.has(Work::ENTRIES.and(Work::BALLOT));
-        ready.must_sync = work.has(Work::ENTRIES.and(Work::BALLOT).and(Work::SNAPSHOT));
+        ready.must_sync_log = work.has(Work::ENTRIES.or(Work::BALLOT));
+        ready.must_sync = work.has(Work::ENTRIES.or(Work::BALLOT).or(Work::SNAPSHOT));
         if work.has(Work::RARE) {
             self.put_what_is_rare(ready, work);
         }

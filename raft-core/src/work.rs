@@ -31,7 +31,7 @@ impl Work {
     pub(crate) const RARE: Self = Self(Self::SNAPSHOT.0 | Self::READS.0 | Self::SOFT_STATE.0);
 
     /// What is in either.
-    pub(crate) const fn and(self, other: Self) -> Self {
+    pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -51,6 +51,6 @@ impl Work {
 
     /// Notes that this is so, or that it is not.
     pub(crate) const fn set(&mut self, kind: Self, is_so: bool) {
-        *self = if is_so { self.and(kind) } else { self.without(kind) };
+        *self = if is_so { self.or(kind) } else { self.without(kind) };
     }
 }

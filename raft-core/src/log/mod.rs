@@ -467,8 +467,8 @@ impl<S: Storage> Log<S> {
         self.committed = snapshot.index();
         self.terms = TermRuns::starting_at(snapshot.position);
         self.unstable.restore(snapshot);
-        self.work = self.work.without(Work::ENTRIES.and(Work::COMMITTED));
-        self.work.note(Work::COMMIT.and(Work::SNAPSHOT));
+        self.work = self.work.without(Work::ENTRIES.or(Work::COMMITTED));
+        self.work.note(Work::COMMIT.or(Work::SNAPSHOT));
     }
 
     /// What must hold between any two calls.
