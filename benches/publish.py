@@ -3,7 +3,7 @@
 
     benches/RESULTS.md      every table, with machine and versions; the guide includes it
     docs/src/plots          the plots that the guide shows
-    README.md               the short table, between its marks
+    README.md               the short table, with machine and versions, between its marks
 
     publish.py services     only W7, as benches/RESULTS-services.md
 
@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 
 import report
 from bench import JSON, SERVICES_PAGE
@@ -43,6 +44,16 @@ def short_table(rows):
     return "\n".join(report.grid(["CPU ns", *names], lines)) + "\n"
 
 
+def short_origin(page):
+    """On what the short table was measured, and with which peers: from the page of that run."""
+    machine = re.search(r"^- .*?\n\n", page, re.DOTALL | re.MULTILINE)[0]
+    tools = re.sub(r" \([^)]*\)", "", machine).replace("- ", "").strip().splitlines()
+    peers = [c.about.partition(",")[0] for c in CONTENDERS if c.name in SHORT_NAMES[1:]]
+    text = (f"Three members, 128 bytes an entry, medians. {'; '.join(tools + peers)}.\n"
+            "`make bench` repeats it, and says [more](docs/src/performance.md).")
+    return textwrap.fill(text, 100, break_on_hyphens=False) + "\n"
+
+
 def publish_services():
     if not SERVICES_PAGE.exists():
         raise SystemExit(f"publish: there is no {SERVICES_PAGE.name}: make bench WORKLOAD=W7")
@@ -64,7 +75,7 @@ def main():
         text = (JSON.parent / f"bench-{name}.svg").read_text()
         target.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")
     readme = ROOT / "README.md"
-    table = short_table(rows)
+    table = f"{short_table(rows)}\n{short_origin(JSON.with_suffix('.md').read_text())}"
     text, count = MARKS.subn(lambda found: found[1] + table + found[2], readme.read_text())
     if count != 1:
         raise SystemExit("publish: README.md has no marks for the table")

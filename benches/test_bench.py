@@ -8,6 +8,7 @@ import unittest
 
 import bench
 import instructions
+import publish
 import report
 from workloads import WORKLOADS
 
@@ -56,6 +57,14 @@ class Report(unittest.TestCase):
         text = report.table(w4, [row("raftcore", 50.0), row("raft-rs", 400.0)])
         self.assertIn("| batch=1 | 50.0 (49.0–51.0) | 400 (399–401) |", text)
         self.assertIn("| batch=1 | 8.00 |", text)
+
+    def test_the_short_table_names_machine_tools_and_peers(self):
+        page = report.page([], [], bench.CONTENDERS, 5)
+        text = " ".join(publish.short_origin(page).split())
+        self.assertRegex(text, r"\d cores")
+        self.assertRegex(text, r"rustc \d")
+        for peer in ("; raft 0.7.0;", "go.etcd.io/raft/v3 3.7.0;", "libraft 0.15."):
+            self.assertIn(peer, text)
 
     def test_a_program_that_fails_ends_the_bench(self):
         with self.assertRaises(SystemExit):
