@@ -25,8 +25,10 @@ pub struct Message {
     pub body: Body,
 }
 
-/// What a message says.
+/// What a message says. Which kind it is takes a word: a message is moved from queue to queue, and
+/// what is written at odd places, and read right after, waits until it has reached the cache.
 #[derive(Clone, PartialEq, Debug)]
+#[repr(u64)]
 pub enum Body {
     /// Entries to append, passed on to the leader (`MsgProp`).
     Propose(Entries),
