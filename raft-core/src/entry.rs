@@ -293,6 +293,14 @@ impl Entries {
         Self { block: self.block.clone(), part: Part::new(start, end) }
     }
 
+    /// Forgets what it has: most lists that are cleared have nothing.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if !self.is_empty() {
+            *self = Self::new();
+        }
+    }
+
     /// Appends the entries of another list.
     pub fn append(&mut self, other: Self) {
         match other.block.as_ref().map(Shared::header) {
@@ -344,7 +352,11 @@ impl Entries {
     }
 
     fn sum(&self, bytes: impl Fn(&Entry) -> u64) -> u64 {
-        self.slices().flatten().fold(0, |sum: u64, entry| sum.saturating_add(bytes(entry)))
+        let add = |sum: u64, entry: &Entry| sum.saturating_add(bytes(entry));
+        match self.as_one() {
+            Some(slice) => slice.iter().fold(0, add),
+            None => self.iter().fold(0, add),
+        }
     }
 
     /// Appends a list in one block; to an empty list, any list.

@@ -422,12 +422,8 @@ impl<S: Storage> Node<S> {
     /// [`Error::Storage`] when that could not be read; the Ready is then handed out again by
     /// [`ready`](Self::ready). [`Misuse::AsyncStorageWrites`] where storage threads persist.
     pub fn advance(&mut self, ready: Ready) -> Result<(), Error> {
-        self.enter()?;
-        if self.is_async() {
-            return Err(Misuse::AsyncStorageWrites.into());
-        }
-        if self.door == Door::Open || ready.number != self.ready_count {
-            return Err(Misuse::StaleReady.into());
+        if self.door != Door::Out || ready.number != self.ready_count {
+            self.check_advance(&ready)?;
         }
         if let Err(error) = self.check_persisted() {
             self.outstanding.returned = Some(ready);
@@ -440,6 +436,19 @@ impl<S: Storage> Node<S> {
         }
         self.recycle(ready);
         self.leave();
+        Ok(())
+    }
+
+    /// Whether a Ready may be advanced that is not simply the one that is out.
+    #[cold]
+    fn check_advance(&self, ready: &Ready) -> Result<(), Error> {
+        self.enter()?;
+        if self.is_async() {
+            return Err(Misuse::AsyncStorageWrites.into());
+        }
+        if self.door == Door::Open || ready.number != self.ready_count {
+            return Err(Misuse::StaleReady.into());
+        }
         Ok(())
     }
 
@@ -498,20 +507,20 @@ impl<S: Storage> Node<S> {
 
     /// What the outstanding Ready asked for is done: this node's messages to itself come first.
     fn take_effect(&mut self) -> Result<(), Error> {
-        let Outstanding { term, written, snapshot, applied, .. } = &mut self.outstanding;
-        let written = std::mem::take(written);
-        let applied = std::mem::take(applied);
         if self.raft.core.outbox.has_own_out() {
             let own = self.raft.core.outbox.take_own_out();
             own.into_iter().try_for_each(|message| self.raft.step_own(message))?;
         }
-        if written.index != Index::ZERO {
-            self.raft.on_written(*term, written);
+        let outstanding = &mut self.outstanding;
+        if outstanding.written.index != Index::ZERO {
+            let written = std::mem::take(&mut outstanding.written);
+            self.raft.on_written(outstanding.term, written);
         }
-        if let Some(snapshot) = snapshot.take() {
+        if let Some(snapshot) = outstanding.snapshot.take() {
             self.raft.on_snapshot_written(snapshot.index());
         }
-        if applied.last != Index::ZERO {
+        if outstanding.applied.last != Index::ZERO {
+            let applied = std::mem::take(&mut outstanding.applied);
             // There is one Ready at a time: that is all that was handed out.
             self.raft.on_applied(applied, u64::MAX);
         }
@@ -643,12 +652,13 @@ impl<S: Storage> Node<S> {
     /// Packs everything that waits into a Ready. Returns whether that was anything.
     fn fill(&mut self, ready: &mut ReadyContents) -> Result<bool, Error> {
         let core = &mut self.raft.core;
+        let work = core.work();
         // The one thing that can fail comes first.
-        if core.work().has(Work::COMMITTED) {
+        if work.has(Work::COMMITTED) {
             ready.committed = core.log.next_committed()?;
             core.log.accept_applying(&ready.committed);
         }
-        if core.work().has(Work::ENTRIES) {
+        if work.has(Work::ENTRIES) {
             ready.entries = core.log.accept_entries();
         }
         if core.outbox.owes() {
@@ -689,7 +699,6 @@ impl<S: Storage> Node<S> {
         let core = &mut self.raft.core;
         let outstanding = &mut self.outstanding;
         self.door = Door::Out;
-        core.outbox.hand_out_own();
         if core.log.has_unstable() {
             outstanding.term = core.term();
             outstanding.written = core.log.last();

@@ -124,13 +124,7 @@ impl Outbox {
         owed
     }
 
-    /// What was said to itself belongs to the Ready that is made.
-    #[inline]
-    pub(crate) fn hand_out_own(&mut self) {
-        self.own_out = self.own.as_ref().map_or(0, |own| own.len() as u32);
-    }
-
-    /// Whether that was anything.
+    /// Whether something that was said to itself belongs to the Ready that is out.
     #[inline]
     pub(crate) const fn has_own_out(&self) -> bool {
         self.own_out != 0
@@ -216,7 +210,8 @@ impl Outbox {
         }
     }
 
-    /// Moves what leaves into these buffers, which are empty.
+    /// Moves what leaves into the buffers of a Ready, which are empty. What was said to itself
+    /// belongs to it, too.
     #[inline]
     pub(crate) fn take_into(
         &mut self,
@@ -224,6 +219,7 @@ impl Outbox {
         after_sync: &mut Vec<Message>,
         settings: &Settings,
     ) {
+        self.own_out = self.own.as_ref().map_or(0, |own| own.len() as u32);
         match std::mem::take(&mut self.departures) {
             0 => {}
             NOW => hand_over(&mut self.messages, now),

@@ -51,6 +51,11 @@ impl Pieces {
         self.oldest().first
     }
 
+    /// Whether there are no pieces.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.newest.entries.is_empty()
+    }
+
     /// How many pieces there are.
     pub(super) fn count(&self) -> usize {
         let older = self.older.as_ref().map_or(0, |older| older.len());

@@ -128,7 +128,10 @@ impl Unstable {
     /// Forgets what is durable and applied.
     #[inline]
     pub(super) fn release(&mut self, applied: Index) {
-        self.kept.drop_pieces_before(applied.after().min(self.offset));
+        // A leader's entries were handed over when they were handed out.
+        if !self.kept.is_empty() {
+            self.kept.drop_pieces_before(applied.after().min(self.offset));
+        }
     }
 
     /// Of what waits to be applied, forgets what is durable and too much to be kept.

@@ -108,8 +108,8 @@ impl Ready {
         contents.number = 0;
         contents.soft_state = None;
         contents.hard_state = None;
-        contents.entries = Entries::new();
-        contents.committed = Entries::new();
+        contents.entries.clear();
+        contents.committed.clear();
         contents.messages.clear();
         contents.messages_after_sync.clear();
         if !contents.read_states.is_empty() || contents.snapshot.is_some() {
