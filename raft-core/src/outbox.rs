@@ -260,15 +260,17 @@ impl Outbox {
 /// largest needs it, and the others keep their small ones.
 #[inline]
 fn hand_over(from: &mut Vec<Message>, to: &mut Vec<Message>) {
-    if from.capacity() == to.capacity() || to.capacity() == 0 {
-        std::mem::swap(from, to);
-    } else {
-        move_all(from, to);
+    // Looked at afterwards: else the number of messages, which was just written, is read together
+    // with what is beside it, and waits until it has reached the cache.
+    std::mem::swap(from, to);
+    if from.capacity() != to.capacity() && from.capacity() > 0 {
+        move_instead(from, to);
     }
 }
 
 #[cold]
-fn move_all(from: &mut Vec<Message>, to: &mut Vec<Message>) {
+fn move_instead(from: &mut Vec<Message>, to: &mut Vec<Message>) {
+    std::mem::swap(from, to);
     to.reserve_exact(from.capacity());
     to.append(from);
 }
