@@ -41,6 +41,7 @@ FIGURES = {
     "W4, an entry": (f"batch=1 voters=1 {COMMIT}", 1024, 3072),
     "W3, a tick": ("ticks ticks", 1_000, 11_000),
     "W3, a round of heartbeats and 10 ticks": ("ticks beats", 100, 600),
+    "W8 batch=1, a read": ("batch=1 reads reads", 1024, 3072),
     "W8 batch=16, a read": ("batch=16 reads reads", 1024, 3072),
 }
 

@@ -230,7 +230,9 @@ pub(crate) unsafe fn copy(ptr: *const raftcore_config) -> Result<(Config, Manner
         is_async: switch(config.async_storage_writes, "async_storage_writes")?,
         auto_persist: switch(config.auto_persist, "auto_persist")?,
     };
-    sized::reserved(config.reserved)?;
+    if config.reserved != 0 {
+        return Err(Failure::number("reserved", config.reserved));
+    }
     Ok((config.to_core()?, manner))
 }
 

@@ -1,6 +1,5 @@
 //! A group of members and the pump that moves messages between them until all is quiet.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::Member;
@@ -70,10 +69,10 @@ impl Applied {
     }
 }
 
-/// The network in memory: an inbox for each member.
+/// The network in memory: an inbox for each member, which is emptied all at once.
 pub(crate) struct Network<M: Member> {
-    plain: Vec<VecDeque<M::Message>>,
-    encoded: Vec<VecDeque<M::Encoded>>,
+    plain: Vec<Vec<M::Message>>,
+    encoded: Vec<Vec<M::Encoded>>,
     /// Where the last large message to each member lay.
     received: Vec<Range<*const u8>>,
     /// Whether messages travel encoded.
@@ -91,8 +90,8 @@ impl<M: Member> Network<M> {
     pub(crate) fn new(members: u64, encodes: bool) -> Self {
         let inboxes = members as usize;
         Self {
-            plain: (0..inboxes).map(|_| VecDeque::new()).collect(),
-            encoded: (0..inboxes).map(|_| VecDeque::new()).collect(),
+            plain: (0..inboxes).map(|_| Vec::new()).collect(),
+            encoded: (0..inboxes).map(|_| Vec::new()).collect(),
             received: vec![std::ptr::null()..std::ptr::null(); inboxes],
             encodes,
             loss: 0,
@@ -112,6 +111,7 @@ impl<M: Member> Network<M> {
         &self.received[at]
     }
 
+    #[inline(never)]
     fn send(&mut self, to: u64, message: M::Message) {
         if self.loss > 0 && self.is_lost() {
             return;
@@ -119,12 +119,22 @@ impl<M: Member> Network<M> {
         self.messages += 1;
         let at = (to - 1) as usize;
         if self.encodes {
-            let bytes = M::encode(message);
-            self.wire_bytes += bytes.as_ref().len() as u64;
-            self.encoded[at].push_back(bytes);
-        } else {
-            self.plain[at].push_back(message);
+            return self.send_encoded(at, message);
         }
+        let inbox = &mut self.plain[at];
+        // Nearly always there is room: then the message goes straight to its place.
+        if inbox.len() < inbox.capacity() {
+            inbox.push(message);
+        } else {
+            push_growing(inbox, message);
+        }
+    }
+
+    #[inline(never)]
+    fn send_encoded(&mut self, at: usize, message: M::Message) {
+        let bytes = M::encode(message);
+        self.wire_bytes += bytes.as_ref().len() as u64;
+        self.encoded[at].push(bytes);
     }
 
     /// Steps everything that waits for this member. Returns whether there was something.
@@ -133,16 +143,20 @@ impl<M: Member> Network<M> {
             return self.deliver_encoded(at, member);
         }
         let inbox = &mut self.plain[at];
-        let delivers = !inbox.is_empty();
-        while let Some(message) = inbox.pop_front() {
+        if inbox.is_empty() {
+            return false;
+        }
+        for message in inbox.drain(..) {
             member.step(message);
         }
-        delivers
+        true
     }
 
+    #[inline(never)]
     fn deliver_encoded(&mut self, at: usize, member: &mut M) -> bool {
-        let delivers = !self.encoded[at].is_empty();
-        while let Some(bytes) = self.encoded[at].pop_front() {
+        let inbox = &mut self.encoded[at];
+        let delivers = !inbox.is_empty();
+        for bytes in inbox.drain(..) {
             if bytes.as_ref().len() >= LARGE {
                 self.received[at] = bytes.as_ref().as_ptr_range();
             }
@@ -152,12 +166,18 @@ impl<M: Member> Network<M> {
     }
 
     /// A pseudo-random number (xorshift), the same ones in every run.
+    #[cold]
     fn is_lost(&mut self) -> bool {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         self.random & 0xffff < self.loss
     }
+}
+
+#[cold]
+fn push_growing<T>(inbox: &mut Vec<T>, message: T) {
+    inbox.push(message);
 }
 
 /// Where a member's work goes.

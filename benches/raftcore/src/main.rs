@@ -19,6 +19,16 @@ impl Ours {
     fn give_back(&mut self, buffers: &mut Option<Ready>) {
         *buffers = self.0.give_back();
     }
+
+    #[inline(always)]
+    fn send(messages: &mut Vec<Message>, out: &mut Out<'_, Self>) {
+        if messages.is_empty() {
+            return;
+        }
+        for message in messages.drain(..) {
+            out.send(message.to.get(), message);
+        }
+    }
 }
 
 impl Member for Ours {
@@ -74,13 +84,9 @@ impl Member for Ours {
             self.borrow(out.shared());
         }
         let mut ready = self.0.ready().expect("a Ready").expect("there is one");
-        for message in ready.messages.drain(..) {
-            out.send(message.to.get(), message);
-        }
+        Self::send(&mut ready.messages, out);
         self.0.storage_mut().persist_taking(&mut ready).expect("stored");
-        for message in ready.messages_after_sync.drain(..) {
-            out.send(message.to.get(), message);
-        }
+        Self::send(&mut ready.messages_after_sync, out);
         for slice in ready.committed.slices() {
             slice.iter().for_each(|entry| out.apply(entry.index.0, &entry.data));
         }
