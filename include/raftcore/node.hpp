@@ -207,9 +207,8 @@ public:
     /// without end.
     result<ready> poll_ready(std::chrono::milliseconds timeout)
     {
-        const auto ms = timeout.count();
-        return taken<raftcore_node_poll_ready>(ms > INT32_MAX ? INT32_MAX
-                                                              : static_cast<int32_t>(ms));
+        const auto ms = std::clamp<std::chrono::milliseconds::rep>(timeout.count(), -1, INT32_MAX);
+        return taken<raftcore_node_poll_ready>(static_cast<int32_t>(ms));
     }
     /// Ends a poll_ready, from any thread.
     result<> wake() { return act<raftcore_node_wake>(); }

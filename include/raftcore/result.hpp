@@ -107,11 +107,18 @@ public:
         if (!ok()) detail::fail(error());
         return *std::get_if<0>(&state_);
     }
+    const T &value() const &
+    {
+        if (!ok()) detail::fail(error());
+        return *std::get_if<0>(&state_);
+    }
     T value() && { return std::move(value()); }
     T value_or(T other) && { return ok() ? std::move(value()) : std::move(other); }
     /// The value; only of a result that is ok().
     T &operator*() noexcept { return *std::get_if<0>(&state_); }
     T *operator->() noexcept { return std::get_if<0>(&state_); }
+    const T &operator*() const noexcept { return *std::get_if<0>(&state_); }
+    const T *operator->() const noexcept { return std::get_if<0>(&state_); }
     /// Says that it does not matter what became of the call.
     void ignore() const noexcept {}
 

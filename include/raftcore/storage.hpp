@@ -100,7 +100,12 @@ private:
                       [=](log_adapter &self, stored_state got) {
                           *hard = got.hard_state;
                           self.members_ = std::move(got.members);
-                          *conf = self.members_.raw();
+                          const conf_state from = self.members_.raw();
+                          conf->voters = from.voters;
+                          conf->learners = from.learners;
+                          conf->voters_outgoing = from.voters_outgoing;
+                          conf->learners_next = from.learners_next;
+                          conf->auto_leave = from.auto_leave;
                       });
     }
     static status entries(void *it, uint64_t low, uint64_t high, uint64_t max_bytes,
@@ -171,6 +176,7 @@ public:
     /// A log of the program's own. It is let go of when neither storage nor node uses it.
     static result<storage> own(std::shared_ptr<stored_log> log)
     {
+        if (log == nullptr) return error(RAFTCORE_ERR_NULL, "log is null");
         auto adapter = std::make_unique<detail::log_adapter>(std::move(log));
         const raftcore_storage_callbacks table = detail::log_adapter::table(adapter.get());
         auto made = detail::make<raftcore_storage_create_callbacks, storage>(&table);

@@ -230,9 +230,7 @@ pub(crate) unsafe fn copy(ptr: *const raftcore_config) -> Result<(Config, Manner
         is_async: switch(config.async_storage_writes, "async_storage_writes")?,
         auto_persist: switch(config.auto_persist, "auto_persist")?,
     };
-    if config.reserved != 0 {
-        return Err(Failure::number("reserved", config.reserved));
-    }
+    sized::reserved(config.reserved)?;
     Ok((config.to_core()?, manner))
 }
 

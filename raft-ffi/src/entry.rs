@@ -11,6 +11,7 @@ use raftcore::{Entries, Entry, EntryKind, HardState, Index, NodeId, Term, wire};
 use crate::error::{Failure, raftcore_error};
 use crate::kept;
 use crate::owned;
+use crate::sized;
 use crate::slice::{self, Out, raftcore_buffer, raftcore_slice};
 use crate::status::{RAFTCORE_ERR_ID, raftcore_status};
 
@@ -226,6 +227,7 @@ pub(crate) unsafe fn copy(ptr: *const raftcore_entry, name: &str) -> Result<Entr
     }
     // SAFETY: as promised by the caller.
     unsafe {
+        sized::reserved((&raw const (*ptr).reserved).read())?;
         Ok(Entry {
             term: Term((&raw const (*ptr).term).read()),
             index: Index((&raw const (*ptr).index).read()),
@@ -272,8 +274,11 @@ pub(crate) unsafe fn elements<'a>(
     array: raftcore_entries,
     name: &str,
 ) -> Result<Cow<'a, [raftcore_entry]>, Failure> {
+    let (items, count, stride) = (array.items, array.count, array.stride);
     // SAFETY: as promised by the caller.
-    unsafe { slice::strided(array.items, array.count, array.stride, name, "raftcore_entry") }
+    let views = unsafe { slice::strided(items, count, stride, name, "raftcore_entry") }?;
+    views.iter().try_for_each(|view| sized::reserved(view.reserved))?;
+    Ok(views)
 }
 
 impl From<HardState> for raftcore_hard_state {

@@ -14,6 +14,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use crate::guard::Text;
+use crate::sized;
 use crate::status::{self, raftcore_status};
 
 /// The length of the text in a raftcore_error in bytes, the NUL at its end included.
@@ -37,6 +38,8 @@ pub struct raftcore_error {
     /// A sentence for a log, in UTF-8, cut to fit and ended by NUL. Its wording may change.
     pub message: [c_char; RAFTCORE_ERROR_MESSAGE_SIZE],
 }
+
+sized!(raftcore_error);
 
 /// What a status means, in a few words: a constant text, never NULL, not to be freed. An unknown
 /// number gives "unknown status".
@@ -145,12 +148,7 @@ pub(crate) unsafe fn check_argument(error: *const raftcore_error) -> Result<(), 
         return Ok(());
     }
     // SAFETY: as promised by the caller.
-    let size = unsafe { (&raw const (*error).struct_size).read() };
-    if size < size_of::<raftcore_error>() {
-        let text = format!("error->struct_size is {size}: set it to sizeof(raftcore_error)");
-        return Err(Failure::new(status::RAFTCORE_ERR_STRUCT_SIZE, text));
-    }
-    Ok(())
+    unsafe { sized::check(error, "error") }.map(drop)
 }
 
 /// Tells a failure to the caller: in its error argument, and as this thread's last error.
@@ -164,13 +162,13 @@ pub(crate) unsafe fn deliver(error: *mut raftcore_error, failure: &Failure) {
     let message = text.to_chars();
     // SAFETY: the cell belongs to this thread and no reference into it is kept.
     LAST.with(|last| unsafe { last.0.get().write(message) });
-    // SAFETY: as promised by the caller; one that is too small for its fields is not written.
-    unsafe {
-        if !error.is_null() && check_argument(error).is_ok() {
-            (&raw mut (*error).status).write(failure.0.status);
-            (&raw mut (*error).detail).write(failure.0.detail);
-            (&raw mut (*error).message).write(message);
-        }
+    // SAFETY: as promised by the caller.
+    let error = unsafe { sized::optional_out(error, "error") };
+    // One whose size is wrong is not written.
+    if let Ok(Some(error)) = error {
+        let Reason { status, detail, .. } = *failure.0;
+        let struct_size = size_of::<raftcore_error>();
+        error.write(raftcore_error { struct_size, status, detail, message });
     }
 }
 

@@ -244,6 +244,7 @@ pub(crate) unsafe fn copy_state(
     // SAFETY: as promised by the caller.
     unsafe {
         let state = sized::read(ptr, name, raftcore_conf_state::EMPTY)?;
+        sized::reserved(state.reserved)?;
         Ok(ConfState {
             voters: slice::copy_ids(state.voters, "voters")?,
             learners: slice::copy_ids(state.learners, "learners")?,
@@ -342,6 +343,7 @@ fn step(step: &raftcore_conf_change_step) -> Result<ConfChangeSingle, Failure> {
         RAFTCORE_CONF_CHANGE_ADD_LEARNER => ConfChangeKind::AddLearner,
         other => return Err(Failure::number("step kind", other)),
     };
+    sized::reserved(step.reserved)?;
     Ok(ConfChangeSingle { kind, node: step.node })
 }
 

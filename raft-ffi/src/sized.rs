@@ -106,9 +106,12 @@ impl<T: Growing> SizedOut<T> {
     }
 }
 
+/// The size of a struct of the program's.
+///
 /// # Safety
 /// `ptr` is NULL, or points to as many bytes as its first field says.
-unsafe fn check<T: Growing>(ptr: *const T, name: &str) -> Result<usize, Failure> {
+#[inline]
+pub(crate) unsafe fn check<T: Growing>(ptr: *const T, name: &str) -> Result<usize, Failure> {
     if ptr.is_null() {
         return Err(Failure::null(name));
     }
@@ -128,6 +131,12 @@ pub(crate) fn switch(number: u32, name: &str) -> Result<bool, Failure> {
         1 => Ok(true),
         _ => Err(Failure::number(name, number)),
     }
+}
+
+/// A field that has no meaning yet: it must be zero, so that it can get one.
+#[inline]
+pub(crate) fn reserved(number: u32) -> Result<(), Failure> {
+    if number == 0 { Ok(()) } else { Err(Failure::number("reserved", number)) }
 }
 
 /// What to say of a struct_size that cannot be.

@@ -90,6 +90,20 @@ impl raftcore_buffer {
     }
 }
 
+/// So many bytes are not copied before it is known that there is memory for them: without it the
+/// process would end.
+const LARGE: usize = 1 << 30;
+
+/// Whether there is memory for a copy of so many bytes.
+#[cold]
+fn find_room(bytes: usize, name: &str) -> Result<(), Failure> {
+    let no_room = |_| {
+        let text = format!("{name}: there is no memory for {bytes} bytes");
+        Failure::new(RAFTCORE_ERR_TOO_LARGE, text)
+    };
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(no_room)
+}
+
 /// An array of a program's.
 ///
 /// # Safety
@@ -105,9 +119,8 @@ pub(crate) unsafe fn array<'a, T>(
     if items.is_null() {
         return Err(Failure::null(name));
     }
-    if count > isize::MAX as usize / size_of::<T>().max(1) {
-        let text = format!("{name}: no memory holds {count} elements");
-        return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
+    if count > LARGE / size_of::<T>().max(1) {
+        find_room(count.saturating_mul(size_of::<T>()), name)?;
     }
     // SAFETY: not NULL, not larger than memory, and the rest as promised by the caller.
     Ok(unsafe { std::slice::from_raw_parts(items, count) })
@@ -218,9 +231,8 @@ pub(crate) unsafe fn gather_into(
         let len = unsafe { array(slice.data, slice.len, name) }?.len();
         // Two lengths that memory can hold do not wrap.
         total += len;
-        if total > isize::MAX as usize {
-            let text = format!("{name}: no memory holds all of it");
-            return Err(Failure::new(RAFTCORE_ERR_TOO_LARGE, text));
+        if total > LARGE {
+            find_room(total, name)?;
         }
     }
     let mut block = take(total);

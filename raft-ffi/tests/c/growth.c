@@ -91,6 +91,28 @@ static void a_size_that_was_never_set_is_an_error(void)
     cluster_stop(&cluster);
 }
 
+/* An error of a newer program's is told what is known, and the rest is zero. */
+static void an_error_grows_like_everything_else(void)
+{
+    struct {
+        raftcore_error known;
+        uint64_t unknown[2];
+    } newer;
+    memset(&newer, 0xff, sizeof newer);
+    newer.known.struct_size = sizeof newer;
+    CHECK_EQ(raftcore_node_tick(NULL, &newer.known), RAFTCORE_ERR_NULL);
+    CHECK_EQ(newer.known.struct_size, sizeof newer);
+    CHECK_EQ(newer.known.status, RAFTCORE_ERR_NULL);
+    CHECK_EQ(newer.known.detail, 0);
+    CHECK(strcmp(newer.known.message, "node is NULL") == 0);
+    CHECK_EQ(newer.unknown[0], 0);
+    CHECK_EQ(newer.unknown[1], 0);
+    newer.known.struct_size = SIZE_MAX; /* never set */
+    newer.known.status = 5;
+    CHECK_EQ(raftcore_node_tick(NULL, &newer.known), RAFTCORE_ERR_STRUCT_SIZE);
+    CHECK_EQ(newer.known.status, 5);
+}
+
 /* An array of a newer program's: the stride says where the next element is. */
 static void a_longer_element_is_stepped_over(void)
 {
@@ -125,6 +147,7 @@ int main(void)
     a_newer_program_may_not_ask_for_what_is_unknown();
     an_older_program_gets_what_it_knows();
     a_size_that_was_never_set_is_an_error();
+    an_error_grows_like_everything_else();
     a_longer_element_is_stepped_over();
     return 0;
 }

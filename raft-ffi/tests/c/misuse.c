@@ -160,6 +160,58 @@ static void numbers_without_a_meaning_are_errors(void)
     cluster_stop(&cluster);
 }
 
+/* A field that may get a meaning later is zero today, or the program is told. */
+static void what_is_reserved_must_be_zero(void)
+{
+    raftcore_config config = config_of(1);
+    raftcore_conf_state members = {.struct_size = sizeof members, .reserved = 1};
+    raftcore_conf_change_step step = {.node = 2, .reserved = 1};
+    raftcore_conf_change change = {
+        .struct_size = sizeof change, .steps = &step, .step_count = 1};
+    raftcore_entry entry = {.term = 1, .index = 1, .reserved = 1};
+    raftcore_entries entries = {&entry, 1, sizeof entry};
+    raftcore_message message = RAFTCORE_MESSAGE_INIT;
+    raftcore_buffer text = RAFTCORE_BUFFER_INIT;
+    raftcore_storage *storage = NULL;
+    raftcore_node *node = NULL;
+    config.reserved = 1;
+    CHECK_STATUS(raftcore_node_create(&config, NULL, &node, &error), RAFTCORE_ERR_ENUM);
+    CHECK_STATUS(raftcore_storage_create_memory(&members, &storage, &error), RAFTCORE_ERR_ENUM);
+    CHECK_STATUS(raftcore_conf_change_encode(&change, &text, NULL, &error), RAFTCORE_ERR_ENUM);
+    CHECK_STATUS(raftcore_entry_encode(&entry, &text, &error), RAFTCORE_ERR_ENUM);
+    message.kind = RAFTCORE_MESSAGE_APPEND;
+    message.from = message.to = message.term = 1;
+    message.entries = entries;
+    CHECK_STATUS(raftcore_message_encode(&message, &text, &error), RAFTCORE_ERR_ENUM);
+    OK(raftcore_storage_create_memory(NULL, &storage, &error));
+    CHECK_STATUS(raftcore_storage_append(storage, &entries, &error), RAFTCORE_ERR_ENUM);
+    CHECK(node == NULL && text.owner == NULL);
+    raftcore_storage_destroy(storage);
+}
+
+/* More bytes than there is memory for: an answer, not the end of the process. */
+static void what_no_memory_holds_is_refused(void)
+{
+    const size_t lengths[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 4 + 1};
+    struct cluster cluster;
+    cluster_start(&cluster, 1);
+    raftcore_node *node = cluster.members[0].node;
+    for (size_t i = 0; i < 3; i++) {
+        raftcore_slice many[2] = {{(const uint8_t *)"x", lengths[i]}, {(const uint8_t *)"y", 1}};
+        uint64_t packed = lengths[i];
+        CHECK_STATUS(raftcore_node_propose(node, "x", lengths[i], NULL, &error),
+                     RAFTCORE_ERR_TOO_LARGE);
+        CHECK_STATUS(raftcore_node_propose_many(node, many, 2, NULL, &error),
+                     RAFTCORE_ERR_TOO_LARGE);
+        CHECK_STATUS(raftcore_node_propose_packed(node, "x", lengths[i], &packed, 1, NULL, &error),
+                     RAFTCORE_ERR_TOO_LARGE);
+        CHECK_STATUS(raftcore_node_step(node, "x", lengths[i], &error), RAFTCORE_ERR_TOO_LARGE);
+        CHECK_STATUS(raftcore_node_read_index(node, "x", lengths[i], &error),
+                     RAFTCORE_ERR_TOO_LARGE);
+    }
+    cluster_stop(&cluster);
+}
+
 int main(void)
 {
     a_ready_is_taken_once_and_advanced_once();
@@ -167,5 +219,7 @@ int main(void)
     a_group_is_bootstrapped_once_and_with_members();
     bytes_from_the_network_harm_nobody();
     numbers_without_a_meaning_are_errors();
+    what_is_reserved_must_be_zero();
+    what_no_memory_holds_is_refused();
     return 0;
 }

@@ -235,6 +235,13 @@ static void waiting_ends_when_there_is_something()
     settle(leader);
     OK(leader.wake());
     CHECK(!leader.poll_ready(std::chrono::hours(24 * 365)).value());
+    // A time that C has no number for: negative all the same.
+    other = std::thread([&] {
+        std::this_thread::sleep_for(20ms);
+        OK(leader.propose("in a while"));
+    });
+    CHECK(leader.poll_ready(std::chrono::milliseconds::min()).value());
+    other.join();
 }
 
 static void a_log_is_any_function()

@@ -40,6 +40,8 @@ static void a_result_holds_a_value_or_an_error()
 {
     raftcore::result<std::string> good(std::string("yes"));
     CHECK(good && good.ok() && *good == "yes" && good->size() == 3 && good.value() == "yes");
+    const raftcore::result<std::string> fixed(std::string("yes"));
+    CHECK(fixed && *fixed == "yes" && fixed->size() == 3 && fixed.value() == "yes");
     CHECK(std::move(good).value_or("no") == "yes");
     raftcore::result<std::string> bad(raftcore::error(RAFTCORE_ERR_STORAGE, "why"));
     CHECK(!bad && bad.error().message() == std::string("why"));

@@ -208,6 +208,8 @@ static void an_exception_of_the_log_becomes_its_error()
 }
 #endif
 
+static void no_log_at_all_is_refused() { FAILS(storage::own(nullptr), RAFTCORE_ERR_NULL); }
+
 static void a_storage_serves_one_node_at_a_time()
 {
     storage log = storage::memory(membership({1})).value();
@@ -230,5 +232,6 @@ int main()
 #ifndef RAFTCORE_NO_EXCEPTIONS
     an_exception_of_the_log_becomes_its_error();
 #endif
+    no_log_at_all_is_refused();
     a_storage_serves_one_node_at_a_time();
 }
