@@ -167,9 +167,19 @@ impl Held {
         match &self.0.0.kind {
             // SAFETY: the lock is held, as the maker of this value promised.
             Kind::Memory(storage) => memory(unsafe { &*storage.log.get() }),
-            Kind::Callbacks(table) => callbacks(&table.lock()),
+            Kind::Callbacks(table) => outside(table, callbacks),
         }
     }
+}
+
+/// Asks the program. Out of line, so that the memory log's few instructions stay together.
+#[cold]
+#[inline(never)]
+fn outside<T>(
+    table: &ReentrantMutex<Callbacks>,
+    ask: impl FnOnce(&Callbacks) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
+    ask(&table.lock())
 }
 
 /// What needs the memory log.

@@ -49,17 +49,18 @@ impl<'a> Delivery<'a> {
         living.find_map(|node| (node.handle.id == id).then_some(&node.handle))
     }
 
-    /// Steps a message, now or as one of the late ones.
+    /// Steps a message, now or as one of the late ones. It is made where it is stepped: to hand it
+    /// on would be to copy it.
     #[inline]
-    pub(crate) fn hand(&mut self, to: &'a Handle, message: Message) {
+    pub(crate) fn hand(&mut self, to: &'a Handle, message: impl FnOnce() -> Message) {
         if self.rest.is_none()
             && let Some(to) = to.try_lock()
         {
-            if let Err(failure) = to.with(|to| to.step_shared(message)) {
+            if let Err(failure) = to.with_unheard(|to| to.step_shared(message)) {
                 self.note(failure);
             }
         } else {
-            self.hand_later(to, message);
+            self.hand_later(to, message());
         }
     }
 
@@ -76,27 +77,31 @@ impl<'a> Delivery<'a> {
     /// Hands over those of the messages whose receivers are here.
     #[inline]
     pub(crate) fn take_from(&mut self, messages: &mut Vec<Message>) {
-        if messages.is_empty() {
-            return;
-        }
-        // Looked for twice, since a message is moved at once where it goes.
-        if messages.iter().any(|message| self.find(message.to).is_none()) {
-            return self.take_some(messages);
-        }
-        for message in messages.drain(..) {
-            if let Some(to) = self.find(message.to) {
-                self.hand(to, message);
-            }
+        if !messages.is_empty() {
+            self.take_some(messages);
         }
     }
 
-    #[cold]
+    /// Each is moved once, from its place in the list: what `drain` gives would be copied before it
+    /// has reached the cache.
     fn take_some(&mut self, messages: &mut Vec<Message>) {
-        for message in std::mem::take(messages) {
-            match self.find(message.to) {
-                Some(to) => self.hand(to, message),
-                None => messages.push(message),
+        let count = messages.len();
+        let mut kept = 0;
+        // SAFETY: the list is empty while its messages are moved out, each once, and has in the end
+        // those that stay, which are moved to its beginning.
+        unsafe {
+            messages.set_len(0);
+            let first = messages.as_mut_ptr();
+            for at in 0..count {
+                let message = first.add(at);
+                if let Some(to) = self.find((*message).to) {
+                    self.hand(to, || message.read());
+                } else {
+                    first.add(kept).copy_from(message, 1);
+                    kept += 1;
+                }
             }
+            messages.set_len(kept);
         }
     }
 
@@ -114,7 +119,7 @@ impl Rest<'_> {
     #[cold]
     fn finish(mut self) -> Result<(), Failure> {
         for (to, message) in std::mem::take(&mut self.late) {
-            if let Err(failure) = to.call(|to| to.step_shared(message)) {
+            if let Err(failure) = to.call(|to| to.step_shared(|| message)) {
                 self.failure.get_or_insert(failure);
             }
         }

@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) payloads: PayloadRoom,
     pub(crate) awaited: Awaited,
     pub(crate) signal: Option<Signal>,
+    /// Whether anybody has ever asked to be told what became of calls, in whatever way.
+    pub(crate) is_watched: bool,
     /// Whether the program has asked where the word is.
     pub(crate) word_is_read: bool,
     /// How many threads wait in `raftcore_node_poll_ready`.
@@ -83,6 +85,7 @@ impl Handle {
             payloads: PayloadRoom::default(),
             awaited: Awaited::default(),
             signal: None,
+            is_watched: false,
             word_is_read: false,
             waiting: 0,
             wakes: Wakes::default(),
@@ -124,7 +127,7 @@ impl Handle {
         self.inside.store(this_thread(), Ordering::Relaxed);
         let mut locked = Locked { handle: self, guard: ManuallyDrop::new(guard) };
         let state = locked.state();
-        if state.somebody_listens() || state.journal.is_heard() {
+        if state.is_watched && (state.somebody_listens() || state.journal.is_heard()) {
             locked.unlock();
             std::mem::forget(locked);
             return None;
@@ -160,10 +163,27 @@ impl Locked<'_> {
         let handle = self.handle;
         let state = self.state();
         let result = act(state);
-        if state.somebody_listens() {
-            return result;
+        if state.is_watched {
+            if state.somebody_listens() {
+                return result;
+            }
+            state.note(handle);
         }
-        state.note(handle);
+        self.unlock();
+        std::mem::forget(self);
+        result
+    }
+
+    /// As `with`, for what `try_lock` gave: nobody listens, and nobody comes to listen while the
+    /// lock is held.
+    #[inline]
+    pub(crate) fn with_unheard<T>(mut self, act: impl FnOnce(&mut State) -> T) -> T {
+        let handle = self.handle;
+        let state = self.state();
+        let result = act(state);
+        if state.is_watched {
+            state.note(handle);
+        }
         self.unlock();
         std::mem::forget(self);
         result
@@ -175,6 +195,7 @@ impl Locked<'_> {
         let state = self.state();
         state.settle(handle);
         state.waiting = state.waiting.saturating_add(1);
+        state.is_watched = true;
         handle.inside.store(0, Ordering::Relaxed);
         let in_time = match deadline {
             Some(deadline) => !handle.changed.wait_until(&mut self.guard, deadline).timed_out(),
@@ -229,7 +250,7 @@ impl State {
     }
 
     /// Whether it makes a difference what became of a call: rarely so in a busy loop.
-    #[inline]
+    #[inline(never)]
     fn somebody_listens(&self) -> bool {
         self.signal.is_some()
             || self.waiting > 0
@@ -238,7 +259,7 @@ impl State {
     }
 
     /// For a program that reads it without a call.
-    #[inline]
+    #[inline(never)]
     fn note(&self, handle: &Handle) {
         if self.word_is_read {
             handle.word.store(i32::from(self.has_news()), Ordering::Release);

@@ -82,15 +82,22 @@ impl State {
     }
 
     /// Steps a message of another node in this process, which may bear kept payloads.
-    pub(crate) fn step_shared(&mut self, message: Message) -> Result<(), Failure> {
-        if let Body::Append(append) = &message.body
-            && self.ready.encodes()
-            && append.entries.iter().any(|entry| is_kept(&entry.data))
-        {
-            return Err(bytes_needed());
+    #[inline]
+    pub(crate) fn step_shared(&mut self, message: impl FnOnce() -> Message) -> Result<(), Failure> {
+        let message = message();
+        if self.ready.encodes() {
+            refuse_kept(&message)?;
         }
         Ok(self.core.step(message)?)
     }
+}
+
+/// Refuses a message with kept payloads.
+#[inline(never)]
+fn refuse_kept(message: &Message) -> Result<(), Failure> {
+    let Body::Append(append) = &message.body else { return Ok(()) };
+    let mut entries = append.entries.iter();
+    if entries.any(|entry| is_kept(&entry.data)) { Err(bytes_needed()) } else { Ok(()) }
 }
 
 /// A node that encodes does not begin on a memory log with kept payloads.

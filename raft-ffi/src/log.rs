@@ -65,6 +65,7 @@ pub unsafe extern "C" fn raftcore_node_set_log(
         let before = unsafe { handle::of(node) }?.call(|state| {
             let sink = log.map(|log| Sink { log, user_data, finalizer, level });
             let (before, observer) = state.journal.set(sink);
+            state.is_watched = true;
             state.core.set_observer(observer);
             Ok(before)
         })?;

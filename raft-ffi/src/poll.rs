@@ -89,6 +89,7 @@ pub unsafe extern "C" fn raftcore_node_ready_word(
         let (node, out) = unsafe { (handle::of(node)?, Out::required(word, "word")?) };
         node.call(|state| {
             state.word_is_read = true;
+            state.is_watched = true;
             Ok(())
         })?;
         out.write(node.word.as_ptr());
@@ -151,6 +152,7 @@ impl State {
         let signal = Signal::new()?;
         let fd = signal.fd();
         self.signal = Some(signal);
+        self.is_watched = true;
         Ok(fd)
     }
 }

@@ -381,6 +381,7 @@ fn persist_own(
 }
 
 /// Puts the parts that are wanted into the memory storage, and notes which it has then.
+#[inline(never)]
 fn persist(
     core: &mut Node<Held>,
     ready: &Ready,

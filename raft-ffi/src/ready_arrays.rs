@@ -136,7 +136,6 @@ impl Arrays {
     }
 
     /// Views of other entries, unless there are some already.
-    #[inline]
     pub(crate) fn add_entries(&mut self, entries: &Entries) -> &[raftcore_entry] {
         if entries.is_empty() {
             return &[];
@@ -149,6 +148,22 @@ impl Arrays {
                 return &self.others.items[found..found + run.len()];
             }
         }
+        self.others.add(entries)
+    }
+
+    /// Views of the entries that a Ready has committed and that shows nothing else: as
+    /// `add_entries`, with room.
+    #[inline]
+    pub(crate) fn only_entries(&mut self, entries: &Entries) -> &[raftcore_entry] {
+        if entries.is_empty() {
+            return &[];
+        }
+        if let Some(run) = one_run(entries)
+            && let Some(found) = self.stored.find(run)
+        {
+            return &self.stored.items[found..found + run.len()];
+        }
+        self.others.clear_for(entries.len());
         self.others.add(entries)
     }
 

@@ -197,26 +197,23 @@ impl Slot {
         self.current = 1 - self.current;
         self.persisted = persisted;
         let arrays = &mut self.arrays;
-        arrays.reserve(&ready, forms);
         let head = &mut *self.heads[self.current];
-        head.show(&ready);
         // Filled where it stays, from empty: most of a Ready is.
         let view = &mut head.ready;
         view.number = ready.number();
         view.must_sync = ready.must_sync.into();
         view.entries.show(arrays.stored(ready.number()));
-        view.committed.show(arrays.add_entries(&ready.committed));
-        view.messages.show(arrays.add_messages(&ready.messages));
-        // One of the two is empty, as the node persists.
-        view.messages_after_sync.show(arrays.add_messages(&ready.messages_after_sync));
-        if ready.append.is_some() || ready.apply.is_some() {
-            let (snapshot, committed) = (view.snapshot, view.committed);
-            let mut work = Work { awaited, snapshot, committed };
-            (view.messages_after_sync, view.messages_after_apply) =
-                arrays.add_storage_work(&ready, &mut work);
+        if let Some(state) = ready.hard_state {
+            head.hard_state = state.into();
+            view.hard_state = &raw const head.hard_state;
         }
-        if !ready.read_states.is_empty() {
-            view.read_states = raftcore_read_states::of(arrays.add_read_states(&ready));
+        if has_rare(&ready) {
+            head.show_rare(&ready);
+        }
+        if has_much(&ready) {
+            head.fill_all(arrays, &ready, forms, awaited);
+        } else {
+            head.ready.committed.show(arrays.only_entries(&ready.committed));
         }
         self.outstanding = Some(ready);
         self.address()
@@ -256,19 +253,52 @@ impl Head {
         }
     }
 
-    /// Shows what there is once, or not at all, in a head whose Ready is empty.
-    fn show(&mut self, ready: &Ready) {
+    /// Shows what there is once, or not at all, and seldom.
+    #[cold]
+    fn show_rare(&mut self, ready: &Ready) {
         if let Some(state) = ready.soft_state {
             self.soft_state = state.into();
             self.ready.soft_state = &raw const self.soft_state;
-        }
-        if let Some(state) = ready.hard_state {
-            self.hard_state = state.into();
-            self.ready.hard_state = &raw const self.hard_state;
         }
         if let Some(snapshot) = &ready.snapshot {
             self.snapshot = SnapshotView::of(snapshot);
             self.ready.snapshot = self.snapshot.address();
         }
     }
+
+    /// Shows what there is many times, once the entries to persist are shown.
+    #[inline(never)]
+    fn fill_all(&mut self, arrays: &mut Arrays, ready: &Ready, forms: u32, awaited: &mut Awaited) {
+        let view = &mut self.ready;
+        arrays.reserve(ready, forms);
+        view.committed.show(arrays.add_entries(&ready.committed));
+        view.messages.show(arrays.add_messages(&ready.messages));
+        // One of the two is empty, as the node persists.
+        view.messages_after_sync.show(arrays.add_messages(&ready.messages_after_sync));
+        if ready.append.is_some() || ready.apply.is_some() {
+            let (snapshot, committed) = (view.snapshot, view.committed);
+            let mut work = Work { awaited, snapshot, committed };
+            (view.messages_after_sync, view.messages_after_apply) =
+                arrays.add_storage_work(ready, &mut work);
+        }
+        if !ready.read_states.is_empty() {
+            view.read_states = raftcore_read_states::of(arrays.add_read_states(ready));
+        }
+    }
+}
+
+/// Whether it has what most Readies have not, and what is there once.
+#[inline]
+fn has_rare(ready: &Ready) -> bool {
+    ready.soft_state.is_some() || ready.snapshot.is_some()
+}
+
+/// Whether it has more to show than entries: not when its messages went to members of the process.
+#[inline]
+fn has_much(ready: &Ready) -> bool {
+    !(ready.messages.is_empty()
+        && ready.messages_after_sync.is_empty()
+        && ready.read_states.is_empty()
+        && ready.append.is_none()
+        && ready.apply.is_none())
 }

@@ -136,7 +136,7 @@ pub unsafe extern "C" fn raftcore_node_step_from(
         let (node, from) = unsafe { (handle::of(node)?, handle::of(from)?) };
         // One lock at a time.
         let message = from.call(|from| Ok(from.ready.find(ready)?.message(message)?.clone()))?;
-        node.call(|node| node.step_shared(message))
+        node.call(|node| node.step_shared(|| message))
     })
 }
 
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn raftcore_node_deliver(
         from.call(|from| {
             for message in from.ready.find(ready)?.travelling(&messages)? {
                 if let Some(to) = delivery.find(message.to) {
-                    delivery.hand(to, message.clone());
+                    delivery.hand(to, || message.clone());
                 }
             }
             Ok(())
