@@ -9,6 +9,7 @@
  * its own storage and its own network and drives a node: hand messages in, tick, take a Ready,
  * persist and send and apply what it says, advance.
  *
+ *     raftcore_error error = RAFTCORE_ERROR_INIT;
  *     raftcore_config config;
  *     raftcore_config_init(&config, sizeof config, NULL);
  *     config.id = my_id;
@@ -37,31 +38,35 @@
  *
  * THREADING. A node and a storage may be used from any thread; they lock themselves. No call
  * blocks, except raftcore_node_poll_ready. The exception is destroying: no other call on the same
- * object may run or come later. A callback must not call into the node that is calling it
- * (RAFTCORE_ERR_REENTRY); other nodes, and every storage, it may use.
+ * object may run or come later. A storage's callback must not call into the node that is calling it
+ * (RAFTCORE_ERR_REENTRY); other nodes, and every storage, it may use. A log function may call into
+ * its node too.
  *
  * PROCESS. The library installs no signal handler and no atexit function, starts no thread and
- * prints nothing. Its calls are not for signal handlers: let a handler write to a descriptor of
+ * prints nothing. The exception is a process without memory: the allocation that fails says so on
+ * standard error and ends it with abort(). A single length that no memory holds is answered, with
+ * RAFTCORE_ERR_TOO_LARGE. Calls are not for signal handlers: let a handler write to a descriptor of
  * your own. After a fork only one side may go on with a node; the other may destroy it, or leave
  * it, and must not watch its descriptor, which both share. Fork while no other thread is inside a
  * call: its lock would stay locked in the child.
  *
- * OWNERSHIP. What a function takes it copies, unless its comment says otherwise. What it hands
- * out is of two kinds. A Ready and everything it points to belongs to the node and is valid until
- * it is given back (by raftcore_node_advance, raftcore_node_release or raftcore_node_next, with
- * success), or the node is destroyed. Anything else that a function writes a pointer to is the
- * caller's, to be freed with the function its comment names; never with free(). A node or storage
- * that was destroyed must not be used: a debug build of the library answers such a call with
- * RAFTCORE_ERR_MISUSE and a second destroy with abort(); a release build cannot tell.
+ * OWNERSHIP. What a function takes it copies, unless its comment says otherwise. What it hands out
+ * is of two kinds. A Ready and everything it points to belongs to the node and is valid until it is
+ * given back with success (by raftcore_node_advance, raftcore_node_release, raftcore_node_next or
+ * raftcore_node_next_among), or the node is destroyed. Anything else that a function writes a
+ * pointer to is the caller's, to be freed with the function its comment names; never with free(). A
+ * node or storage that was destroyed must not be used: a debug build of the library answers such a
+ * call with RAFTCORE_ERR_MISUSE and a second destroy with abort(); a release build cannot tell.
  *
  * ERRORS. A call returns RAFTCORE_OK or a number below zero (see "Status codes"). Except for the
- * -5xx group, a call that failed left the node as it was, and wrote no output but its error
- * argument. A message from a peer can never stop a node.
+ * -5xx group, a call that failed left the node as it was (what "Status codes" excepts is Raft's
+ * own), and wrote no output but its error argument, unless its comment says so. A message from a
+ * peer can never stop a node.
  *
  * ARGUMENTS. A pointer may be NULL only where its comment says so; otherwise the answer is
  * RAFTCORE_ERR_NULL. Two exceptions hold everywhere: error may be NULL, and (NULL, 0) is an empty
- * array. A number that stands for something unknown is RAFTCORE_ERR_ENUM. Functions that only look
- * take a const pointer.
+ * array. A number that stands for something unknown is RAFTCORE_ERR_ENUM, and so is a field called
+ * reserved that is not zero. Functions that only look take a const pointer.
  *
  * ABI. Within a major version programs need not be compiled again. What may change in a minor
  * version: new functions, new numbers, and new fields at the end of a struct. A struct that may
@@ -129,16 +134,17 @@ typedef int32_t raftcore_status;
 /// is one of the RAFTCORE_REFUSAL_ numbers.
 #define RAFTCORE_ERR_REFUSED (-100)
 
-/// A proposal or a read was not taken; nothing was appended or sent. Try again later or elsewhere.
-/// The error's detail is one of the RAFTCORE_DROP_ numbers.
+/// A proposal, a read or a transfer was not taken; nothing was appended or sent. Try again later or
+/// elsewhere. The error's detail is one of the RAFTCORE_DROP_ numbers.
 #define RAFTCORE_ERR_DROPPED (-200)
 
 /// A misuse that has no number of its own yet.
 #define RAFTCORE_ERR_MISUSE (-300)
 /// A pointer is NULL that may not be.
 #define RAFTCORE_ERR_NULL (-301)
-/// A struct_size or stride is smaller than the first released form of the struct, or larger than
-/// this library's with something other than zero in the part that it does not know.
+/// A struct_size or stride is smaller than the first released form of the struct, or no multiple of
+/// its alignment; or a struct_size is larger than this library's with something other than zero in
+/// the part that it does not know, or above 4096, which is one that was never set.
 #define RAFTCORE_ERR_STRUCT_SIZE (-302)
 /// A number that stands for a kind, a flag or a choice has no such meaning, or a field that must
 /// be zero is not.
@@ -163,7 +169,7 @@ typedef int32_t raftcore_status;
 #define RAFTCORE_ERR_BOOTSTRAPPED (-311)
 /// A group is to be bootstrapped without members, or with a member that stands there twice.
 #define RAFTCORE_ERR_PEERS (-312)
-/// The node id is not one of a member that this leader knows.
+/// The node id is not that of a voter: a leader hands over to nobody else.
 #define RAFTCORE_ERR_UNKNOWN_PEER (-313)
 /// No member can have this id: it is zero or one of the two highest numbers.
 #define RAFTCORE_ERR_ID (-314)
@@ -184,7 +190,7 @@ typedef int32_t raftcore_status;
 #define RAFTCORE_ERR_UNAVAILABLE (-402)
 /// A snapshot is being made: ask again later.
 #define RAFTCORE_ERR_SNAPSHOT_UNAVAILABLE (-403)
-/// The snapshot is older than the one that is stored.
+/// The snapshot is not newer than the one that is stored.
 #define RAFTCORE_ERR_SNAPSHOT_OUT_OF_DATE (-404)
 /// Entries would leave a gap in the log.
 #define RAFTCORE_ERR_GAP (-405)
@@ -849,7 +855,9 @@ raftcore_status raftcore_config_init(raftcore_config *config,
  * log, and after that give it every Ready with raftcore_node_persist, when the Ready is on disk.
  *
  * A storage is used by one node at a time. It is counted: node and application may let go of it
- * in either order. Its functions may be called from any thread while a node uses it.
+ * in either order. Its functions may be called from any thread while a node uses it. Those that
+ * change what is stored are for the memory storage: with another they fail with
+ * RAFTCORE_ERR_NOT_MEMORY.
  * --------------------------------------------------------------------------------------------- */
 
 /// A stored log.
@@ -881,7 +889,8 @@ raftcore_status raftcore_storage_append(raftcore_storage *storage,
                                         raftcore_error *error);
 
 /// Sets the membership that a node begins with: for a program that keeps it beside its own log,
-/// together with raftcore_config.applied. Before the node is made.
+/// together with raftcore_config.applied. Before the node is made: one that runs does not look at
+/// it again.
 raftcore_status raftcore_storage_set_conf_state(raftcore_storage *storage,
                                                 const raftcore_conf_state *conf_state,
                                                 raftcore_error *error);
@@ -900,8 +909,9 @@ raftcore_status raftcore_storage_apply_snapshot(raftcore_storage *storage,
 /// Makes a snapshot of the application's state after index, which must be applied. The log stays:
 /// raftcore_storage_compact cuts it. conf_state is the membership after index, as
 /// raftcore_node_apply_conf_change_entry returned it last; NULL: as in the last snapshot. The data
-/// is copied. The snapshot is written to out, which may be NULL; the caller then owns it and frees
-/// it with raftcore_snapshot_destroy.
+/// is copied. RAFTCORE_ERR_SNAPSHOT_OUT_OF_DATE when the stored one is as new,
+/// RAFTCORE_ERR_UNAVAILABLE when index is beyond the last. The snapshot is written to out, which
+/// may be NULL; the caller then owns it and frees it with raftcore_snapshot_destroy.
 raftcore_status raftcore_storage_create_snapshot(raftcore_storage *storage,
                                                  uint64_t index,
                                                  const raftcore_conf_state *conf_state,
@@ -1001,10 +1011,15 @@ typedef void (*raftcore_finalizer_fn)(void *user_data);
 
 /// How to read a log that the application keeps. Each function answers from what is durable. They
 /// are called one at a time, on the thread of the call that needs the answer. A function returns
-/// RAFTCORE_OK, a status of the -4xx group, or anything else, which counts as
-/// RAFTCORE_ERR_STORAGE; it may leave a text in error->message. What it returns stays its own and
-/// must stay valid until the next call of a function of the same table: the library copies it
-/// before that.
+/// RAFTCORE_OK, RAFTCORE_ERR_COMPACTED, RAFTCORE_ERR_UNAVAILABLE or
+/// RAFTCORE_ERR_SNAPSHOT_UNAVAILABLE; anything else counts as RAFTCORE_ERR_STORAGE, and its number
+/// and what the function left in error->message are in the text of the call's error.
+///
+/// Outputs are never NULL, and come empty: numbers are zero, arrays have no elements. A struct's
+/// struct_size says how much of it the library has room for: fill its fields and write nothing
+/// behind that. A stride is sizeof the element, set by the function. What an output points to stays
+/// the function's own and must stay valid until the next call of a function of the same table: the
+/// library copies it before that.
 ///
 /// A callback must not call into the node that is calling it (RAFTCORE_ERR_REENTRY), nor wait for
 /// a thread that does. It must not longjmp; a C++ exception that leaves it ends the process.
@@ -1026,8 +1041,9 @@ typedef struct raftcore_storage_callbacks {
     raftcore_index_fn last_index;
     /// The latest snapshot.
     raftcore_snapshot_fn snapshot;
-    /// Called exactly once, when neither the application nor a node uses the storage any more.
-    /// May be NULL; the others may not.
+    /// Called exactly once, when neither the application nor a node uses the storage any more: on
+    /// the thread of the raftcore_storage_destroy or raftcore_node_destroy that lets go last. It
+    /// may use other nodes and storages. May be NULL; the others may not.
     raftcore_finalizer_fn finalizer;
 } raftcore_storage_callbacks;
 
@@ -1076,7 +1092,9 @@ void raftcore_node_destroy(raftcore_node *node);
 
 /// Starts a new group on an empty storage: appends one entry for each of the count members, as
 /// committed in term 1. Every member starts with the same list; one that joins later starts empty
-/// and is added by a membership change. Ids and contexts are copied.
+/// and is added by a membership change. Ids and contexts are copied. Fails with
+/// RAFTCORE_ERR_BOOTSTRAPPED when the storage is not empty, RAFTCORE_ERR_PEERS when there is no
+/// member or one stands there twice.
 raftcore_status raftcore_node_bootstrap(raftcore_node *node,
                                         const raftcore_peer *peers,
                                         size_t count,
@@ -1095,13 +1113,15 @@ raftcore_status raftcore_node_campaign(raftcore_node *node, raftcore_error *erro
 
 /// Asks the leader to hand over to the member with the id to. A follower passes the wish on.
 /// Nothing is promised: watch the soft state. While it lasts proposals are dropped; it is given
-/// up after an election timeout.
+/// up after an election timeout. RAFTCORE_ERR_DROPPED when no leader is known; on a leader
+/// RAFTCORE_ERR_UNKNOWN_PEER when to is no voter.
 raftcore_status raftcore_node_transfer_leader(raftcore_node *node,
                                               uint64_t to,
                                               raftcore_error *error);
 
 /// Makes a follower forget who leads, so that it votes for another without waiting for the lease:
-/// for an application that knows by other means that the leader is gone.
+/// for an application that knows by other means that the leader is gone. Does nothing on others,
+/// nor where reads rely on leases.
 raftcore_status raftcore_node_forget_leader(raftcore_node *node, raftcore_error *error);
 
 /// Says that the last message to a member could not be sent. A leader then sends it one at a time
@@ -1181,7 +1201,8 @@ raftcore_status raftcore_node_propose(raftcore_node *node,
                                       raftcore_proposed *out,
                                       raftcore_error *error);
 
-/// Proposes count payloads in one call; all are taken, in order, or none. out may be NULL.
+/// Proposes count payloads in one call; all are taken, in order, or none. out may be NULL. Fails as
+/// raftcore_node_propose does, and with RAFTCORE_ERR_REFUSED when count is 0.
 raftcore_status raftcore_node_propose_many(raftcore_node *node,
                                            const raftcore_slice *payloads,
                                            size_t count,
@@ -1232,8 +1253,9 @@ raftcore_status raftcore_node_apply_conf_change_entry(raftcore_node *node,
 
 /// As raftcore_node_apply_conf_change_entry, with a change that the application decoded from the
 /// entry, and may have altered: a step whose node it sets to zero is vetoed. Every member must
-/// alter it alike. The new membership is written to conf_state, which may be NULL; the caller then
-/// owns it and frees it with raftcore_conf_state_destroy.
+/// alter it alike. With asynchronous storage writes apply the entry itself where you can: it alone
+/// tells whether a snapshot has overtaken the change. The new membership is written to conf_state,
+/// which may be NULL; the caller then owns it and frees it with raftcore_conf_state_destroy.
 raftcore_status raftcore_node_apply_conf_change(raftcore_node *node,
                                                 const raftcore_conf_change *change,
                                                 raftcore_conf_state **conf_state,
@@ -1241,7 +1263,8 @@ raftcore_status raftcore_node_apply_conf_change(raftcore_node *node,
 
 /// Asks for an index up to which the application must have applied to answer a read linearizably.
 /// The answer comes in a Ready's read_states with the same context, which is copied; or never, if
-/// it is lost on the way: ask again after a while. No context is used twice, not even after a
+/// it is lost on the way: ask again after a while. RAFTCORE_ERR_DROPPED says that it was not taken,
+/// and why. No context is used twice, not even after a
 /// restart: an old answer, with an old index, may be on its way yet.
 raftcore_status raftcore_node_read_index(raftcore_node *node,
                                          const void *context,
@@ -1307,9 +1330,8 @@ typedef struct raftcore_read_states {
 /// 6. raftcore_node_advance.
 ///
 /// The Ready and everything it points to belongs to the node and is valid until it is given back,
-/// or the node is destroyed. Other calls may
-/// be made meanwhile, from this thread or another. It grows at its end: a field that is new in a
-/// later version is there when struct_size says so.
+/// or the node is destroyed. Other calls may be made meanwhile, from this thread or another. It
+/// grows at its end: a field that is new in a later version is there when struct_size says so.
 typedef struct raftcore_ready {
     /// The size that this struct has in the library.
     size_t struct_size;
@@ -1342,11 +1364,14 @@ typedef struct raftcore_ready {
 } raftcore_ready;
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
-/// something to say: 1 or 0, or an error below zero. 0 while one is outstanding. Cheap.
+/// something to say: 1 or 0, or an error below zero. 0 while one is outstanding, except with
+/// asynchronous storage writes. After a 1 raftcore_node_ready may still write NULL, when what there
+/// was to send cannot be read. Cheap.
 int32_t raftcore_node_has_ready(const raftcore_node *node);
 
 /// Takes the next Ready: writes its address to ready, or NULL when there is nothing to do. One is
-/// outstanding at a time: RAFTCORE_ERR_READY_OUTSTANDING until the last one is advanced.
+/// outstanding at a time: RAFTCORE_ERR_READY_OUTSTANDING until the last one is advanced. Fails with
+/// the storage's error when committed entries cannot be read: call again.
 ///
 /// The Ready and everything it points to belongs to the node and is valid until it is given back,
 /// or the node is destroyed.
@@ -1356,8 +1381,8 @@ raftcore_status raftcore_node_ready(raftcore_node *node,
 
 /// Says that everything in the outstanding Ready is done. Its memory is no longer valid after
 /// success. Fails with RAFTCORE_ERR_STALE_READY when this is not the outstanding one, and with
-/// RAFTCORE_ERR_NOT_PERSISTED when its entries or snapshot are not in the storage: it then stays
-/// outstanding and valid.
+/// RAFTCORE_ERR_NOT_PERSISTED when its entries or snapshot are not in the storage, or with the
+/// storage's error when it cannot be read: it then stays outstanding and valid.
 raftcore_status raftcore_node_advance(raftcore_node *node,
                                       const raftcore_ready *ready,
                                       raftcore_error *error);
@@ -1438,7 +1463,7 @@ raftcore_status raftcore_node_step(raftcore_node *node,
 /// Hands in count encoded messages in one call. The bytes are copied. Each is tried, whatever
 /// became of those before it. Returns RAFTCORE_OK when all were taken, otherwise the status of the
 /// first that was not. The status of each is written to statuses, an array of count or NULL, in
-/// either case.
+/// either case; not when the arguments themselves are wrong (-3xx), and then none was tried.
 raftcore_status raftcore_node_step_many(raftcore_node *node,
                                         const raftcore_slice *messages,
                                         size_t count,
@@ -1789,8 +1814,8 @@ typedef void (*raftcore_log_fn)(void *user_data,
 
 /// Sets the function that takes the node's log from the given level up, in place of the one
 /// before; NULL: none, and then user_data and finalizer are not used. finalizer (may be NULL) is
-/// called once with user_data when the function is replaced or the node destroyed; on failure it
-/// is not called.
+/// called once with user_data when the function is replaced or the node destroyed, and no thread
+/// is inside the function any more; on failure it is not called.
 raftcore_status raftcore_node_set_log(raftcore_node *node,
                                       raftcore_log_level level,
                                       raftcore_log_fn log,

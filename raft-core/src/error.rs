@@ -343,7 +343,7 @@ pub enum Misuse {
     NoPeers,
     /// `bootstrap` with a member named twice.
     DuplicatePeer(u64),
-    /// The node id is not a member that this leader tracks.
+    /// The node id is not one of a voter that this leader could hand over to.
     UnknownPeer(u64),
     /// A membership change that cannot be applied.
     BadConfChange(BadConfChange),
@@ -627,7 +627,7 @@ impl fmt::Display for Misuse {
             Self::AlreadyBootstrapped => f.write_str("the storage is not empty"),
             Self::NoPeers => f.write_str("a group needs at least one member"),
             Self::DuplicatePeer(id) => write!(f, "member {id} named twice"),
-            Self::UnknownPeer(id) => write!(f, "{id} is no member"),
+            Self::UnknownPeer(id) => write!(f, "{id} is no voter"),
             Self::BadConfChange(error) => write!(f, "membership change: {error}"),
             Self::TooLarge { bytes } => write!(f, "{bytes} bytes do not fit into a message"),
         }

@@ -42,8 +42,8 @@ pub type raftcore_log_fn = Option<
 
 /// Sets the function that takes the node's log from the given level up, in place of the one
 /// before; NULL: none, and then user_data and finalizer are not used. finalizer (may be NULL) is
-/// called once with user_data when the function is replaced or the node destroyed; on failure it
-/// is not called.
+/// called once with user_data when the function is replaced or the node destroyed, and no thread
+/// is inside the function any more; on failure it is not called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_set_log(
     node: *mut raftcore_node,

@@ -88,7 +88,9 @@ pub unsafe extern "C" fn raftcore_node_destroy(node: *mut raftcore_node) {
 
 /// Starts a new group on an empty storage: appends one entry for each of the count members, as
 /// committed in term 1. Every member starts with the same list; one that joins later starts empty
-/// and is added by a membership change. Ids and contexts are copied.
+/// and is added by a membership change. Ids and contexts are copied. Fails with
+/// RAFTCORE_ERR_BOOTSTRAPPED when the storage is not empty, RAFTCORE_ERR_PEERS when there is no
+/// member or one stands there twice.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_bootstrap(
     node: *mut raftcore_node,
@@ -149,7 +151,8 @@ pub unsafe extern "C" fn raftcore_node_campaign(
 
 /// Asks the leader to hand over to the member with the id to. A follower passes the wish on.
 /// Nothing is promised: watch the soft state. While it lasts proposals are dropped; it is given
-/// up after an election timeout.
+/// up after an election timeout. RAFTCORE_ERR_DROPPED when no leader is known; on a leader
+/// RAFTCORE_ERR_UNKNOWN_PEER when to is no voter.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_transfer_leader(
     node: *mut raftcore_node,
@@ -164,7 +167,8 @@ pub unsafe extern "C" fn raftcore_node_transfer_leader(
 }
 
 /// Makes a follower forget who leads, so that it votes for another without waiting for the lease:
-/// for an application that knows by other means that the leader is gone.
+/// for an application that knows by other means that the leader is gone. Does nothing on others,
+/// nor where reads rely on leases.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_forget_leader(
     node: *mut raftcore_node,

@@ -83,7 +83,8 @@ pub unsafe extern "C" fn raftcore_node_propose(
     })
 }
 
-/// Proposes count payloads in one call; all are taken, in order, or none. out may be NULL.
+/// Proposes count payloads in one call; all are taken, in order, or none. out may be NULL. Fails as
+/// raftcore_node_propose does, and with RAFTCORE_ERR_REFUSED when count is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_propose_many(
     node: *mut raftcore_node,
@@ -249,8 +250,9 @@ fn give_applied(out: Out<*mut raftcore_conf_state>, applied: AppliedConfChange) 
 
 /// As raftcore_node_apply_conf_change_entry, with a change that the application decoded from the
 /// entry, and may have altered: a step whose node it sets to zero is vetoed. Every member must
-/// alter it alike. The new membership is written to conf_state, which may be NULL; the caller then
-/// owns it and frees it with raftcore_conf_state_destroy.
+/// alter it alike. With asynchronous storage writes apply the entry itself where you can: it alone
+/// tells whether a snapshot has overtaken the change. The new membership is written to conf_state,
+/// which may be NULL; the caller then owns it and frees it with raftcore_conf_state_destroy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_apply_conf_change(
     node: *mut raftcore_node,
@@ -272,7 +274,8 @@ pub unsafe extern "C" fn raftcore_node_apply_conf_change(
 
 /// Asks for an index up to which the application must have applied to answer a read linearizably.
 /// The answer comes in a Ready's read_states with the same context, which is copied; or never, if
-/// it is lost on the way: ask again after a while. No context is used twice, not even after a
+/// it is lost on the way: ask again after a while. RAFTCORE_ERR_DROPPED says that it was not taken,
+/// and why. No context is used twice, not even after a
 /// restart: an old answer, with an old index, may be on its way yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_read_index(

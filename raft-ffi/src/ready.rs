@@ -78,9 +78,8 @@ pub struct raftcore_read_states {
 /// 6. raftcore_node_advance.
 ///
 /// The Ready and everything it points to belongs to the node and is valid until it is given back,
-/// or the node is destroyed. Other calls may
-/// be made meanwhile, from this thread or another. It grows at its end: a field that is new in a
-/// later version is there when struct_size says so.
+/// or the node is destroyed. Other calls may be made meanwhile, from this thread or another. It
+/// grows at its end: a field that is new in a later version is there when struct_size says so.
 #[repr(C)]
 pub struct raftcore_ready {
     /// The size that this struct has in the library.
@@ -114,7 +113,9 @@ pub struct raftcore_ready {
 }
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
-/// something to say: 1 or 0, or an error below zero. 0 while one is outstanding. Cheap.
+/// something to say: 1 or 0, or an error below zero. 0 while one is outstanding, except with
+/// asynchronous storage writes. After a 1 raftcore_node_ready may still write NULL, when what there
+/// was to send cannot be read. Cheap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_has_ready(node: *const raftcore_node) -> i32 {
     guard!(else RAFTCORE_ERR_PANIC, {
@@ -125,7 +126,8 @@ pub unsafe extern "C" fn raftcore_node_has_ready(node: *const raftcore_node) -> 
 }
 
 /// Takes the next Ready: writes its address to ready, or NULL when there is nothing to do. One is
-/// outstanding at a time: RAFTCORE_ERR_READY_OUTSTANDING until the last one is advanced.
+/// outstanding at a time: RAFTCORE_ERR_READY_OUTSTANDING until the last one is advanced. Fails with
+/// the storage's error when committed entries cannot be read: call again.
 ///
 /// The Ready and everything it points to belongs to the node and is valid until it is given back,
 /// or the node is destroyed.
@@ -145,8 +147,8 @@ pub unsafe extern "C" fn raftcore_node_ready(
 
 /// Says that everything in the outstanding Ready is done. Its memory is no longer valid after
 /// success. Fails with RAFTCORE_ERR_STALE_READY when this is not the outstanding one, and with
-/// RAFTCORE_ERR_NOT_PERSISTED when its entries or snapshot are not in the storage: it then stays
-/// outstanding and valid.
+/// RAFTCORE_ERR_NOT_PERSISTED when its entries or snapshot are not in the storage, or with the
+/// storage's error when it cannot be read: it then stays outstanding and valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_advance(
     node: *mut raftcore_node,

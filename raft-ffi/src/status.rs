@@ -30,16 +30,17 @@ pub const RAFTCORE_OK: raftcore_status = 0;
 /// is one of the RAFTCORE_REFUSAL_ numbers.
 pub const RAFTCORE_ERR_REFUSED: raftcore_status = -100;
 
-/// A proposal or a read was not taken; nothing was appended or sent. Try again later or elsewhere.
-/// The error's detail is one of the RAFTCORE_DROP_ numbers.
+/// A proposal, a read or a transfer was not taken; nothing was appended or sent. Try again later or
+/// elsewhere. The error's detail is one of the RAFTCORE_DROP_ numbers.
 pub const RAFTCORE_ERR_DROPPED: raftcore_status = -200;
 
 /// A misuse that has no number of its own yet.
 pub const RAFTCORE_ERR_MISUSE: raftcore_status = -300;
 /// A pointer is NULL that may not be.
 pub const RAFTCORE_ERR_NULL: raftcore_status = -301;
-/// A struct_size or stride is smaller than the first released form of the struct, or larger than
-/// this library's with something other than zero in the part that it does not know.
+/// A struct_size or stride is smaller than the first released form of the struct, or no multiple of
+/// its alignment; or a struct_size is larger than this library's with something other than zero in
+/// the part that it does not know, or above 4096, which is one that was never set.
 pub const RAFTCORE_ERR_STRUCT_SIZE: raftcore_status = -302;
 /// A number that stands for a kind, a flag or a choice has no such meaning, or a field that must
 /// be zero is not.
@@ -64,7 +65,7 @@ pub const RAFTCORE_ERR_NOT_MEMORY: raftcore_status = -310;
 pub const RAFTCORE_ERR_BOOTSTRAPPED: raftcore_status = -311;
 /// A group is to be bootstrapped without members, or with a member that stands there twice.
 pub const RAFTCORE_ERR_PEERS: raftcore_status = -312;
-/// The node id is not one of a member that this leader knows.
+/// The node id is not that of a voter: a leader hands over to nobody else.
 pub const RAFTCORE_ERR_UNKNOWN_PEER: raftcore_status = -313;
 /// No member can have this id: it is zero or one of the two highest numbers.
 pub const RAFTCORE_ERR_ID: raftcore_status = -314;
@@ -85,7 +86,7 @@ pub const RAFTCORE_ERR_COMPACTED: raftcore_status = -401;
 pub const RAFTCORE_ERR_UNAVAILABLE: raftcore_status = -402;
 /// A snapshot is being made: ask again later.
 pub const RAFTCORE_ERR_SNAPSHOT_UNAVAILABLE: raftcore_status = -403;
-/// The snapshot is older than the one that is stored.
+/// The snapshot is not newer than the one that is stored.
 pub const RAFTCORE_ERR_SNAPSHOT_OUT_OF_DATE: raftcore_status = -404;
 /// Entries would leave a gap in the log.
 pub const RAFTCORE_ERR_GAP: raftcore_status = -405;

@@ -40,7 +40,7 @@ pub unsafe extern "C" fn raftcore_node_step(
 /// Hands in count encoded messages in one call. The bytes are copied. Each is tried, whatever
 /// became of those before it. Returns RAFTCORE_OK when all were taken, otherwise the status of the
 /// first that was not. The status of each is written to statuses, an array of count or NULL, in
-/// either case.
+/// either case; not when the arguments themselves are wrong (-3xx), and then none was tried.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_step_many(
     node: *mut raftcore_node,

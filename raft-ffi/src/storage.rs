@@ -5,7 +5,9 @@
 //! log, and after that give it every Ready with raftcore_node_persist, when the Ready is on disk.
 //!
 //! A storage is used by one node at a time. It is counted: node and application may let go of it
-//! in either order. Its functions may be called from any thread while a node uses it.
+//! in either order. Its functions may be called from any thread while a node uses it. Those that
+//! change what is stored are for the memory storage: with another they fail with
+//! RAFTCORE_ERR_NOT_MEMORY.
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 
@@ -99,7 +101,8 @@ pub unsafe extern "C" fn raftcore_storage_append(
 }
 
 /// Sets the membership that a node begins with: for a program that keeps it beside its own log,
-/// together with raftcore_config.applied. Before the node is made.
+/// together with raftcore_config.applied. Before the node is made: one that runs does not look at
+/// it again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_storage_set_conf_state(
     storage: *mut raftcore_storage,
@@ -148,8 +151,9 @@ pub unsafe extern "C" fn raftcore_storage_apply_snapshot(
 /// Makes a snapshot of the application's state after index, which must be applied. The log stays:
 /// raftcore_storage_compact cuts it. conf_state is the membership after index, as
 /// raftcore_node_apply_conf_change_entry returned it last; NULL: as in the last snapshot. The data
-/// is copied. The snapshot is written to out, which may be NULL; the caller then owns it and frees
-/// it with raftcore_snapshot_destroy.
+/// is copied. RAFTCORE_ERR_SNAPSHOT_OUT_OF_DATE when the stored one is as new,
+/// RAFTCORE_ERR_UNAVAILABLE when index is beyond the last. The snapshot is written to out, which
+/// may be NULL; the caller then owns it and frees it with raftcore_snapshot_destroy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_storage_create_snapshot(
     storage: *mut raftcore_storage,

@@ -74,10 +74,15 @@ pub type raftcore_finalizer_fn = Option<unsafe extern "C-unwind" fn(user_data: *
 
 /// How to read a log that the application keeps. Each function answers from what is durable. They
 /// are called one at a time, on the thread of the call that needs the answer. A function returns
-/// RAFTCORE_OK, a status of the -4xx group, or anything else, which counts as
-/// RAFTCORE_ERR_STORAGE; it may leave a text in error->message. What it returns stays its own and
-/// must stay valid until the next call of a function of the same table: the library copies it
-/// before that.
+/// RAFTCORE_OK, RAFTCORE_ERR_COMPACTED, RAFTCORE_ERR_UNAVAILABLE or
+/// RAFTCORE_ERR_SNAPSHOT_UNAVAILABLE; anything else counts as RAFTCORE_ERR_STORAGE, and its number
+/// and what the function left in error->message are in the text of the call's error.
+///
+/// Outputs are never NULL, and come empty: numbers are zero, arrays have no elements. A struct's
+/// struct_size says how much of it the library has room for: fill its fields and write nothing
+/// behind that. A stride is sizeof the element, set by the function. What an output points to stays
+/// the function's own and must stay valid until the next call of a function of the same table: the
+/// library copies it before that.
 ///
 /// A callback must not call into the node that is calling it (RAFTCORE_ERR_REENTRY), nor wait for
 /// a thread that does. It must not longjmp; a C++ exception that leaves it ends the process.
@@ -101,8 +106,9 @@ pub struct raftcore_storage_callbacks {
     pub last_index: raftcore_index_fn,
     /// The latest snapshot.
     pub snapshot: raftcore_snapshot_fn,
-    /// Called exactly once, when neither the application nor a node uses the storage any more.
-    /// May be NULL; the others may not.
+    /// Called exactly once, when neither the application nor a node uses the storage any more: on
+    /// the thread of the raftcore_storage_destroy or raftcore_node_destroy that lets go last. It
+    /// may use other nodes and storages. May be NULL; the others may not.
     pub finalizer: raftcore_finalizer_fn,
 }
 

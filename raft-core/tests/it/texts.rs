@@ -142,7 +142,7 @@ fn misuse_says_what_the_caller_did() {
             (Misuse::AlreadyBootstrapped, "the storage is not empty"),
             (Misuse::NoPeers, "a group needs at least one member"),
             (Misuse::DuplicatePeer(3), "member 3 named twice"),
-            (Misuse::UnknownPeer(3), "3 is no member"),
+            (Misuse::UnknownPeer(3), "3 is no voter"),
             (Misuse::BadConfChange(removed), "membership change: removed all voters"),
             (Misuse::TooLarge { bytes: 9 }, "9 bytes do not fit into a message"),
         ],

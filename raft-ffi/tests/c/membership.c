@@ -35,6 +35,9 @@ static void a_learner_joins_and_is_promoted(struct cluster *cluster)
     tick_all(cluster, 2);
     members_are(member(cluster, 4), 3, 1, 0);
     CHECK(strcmp(member(cluster, 4)->text, "a") == 0);
+    /* Nobody hands over to a learner. */
+    CHECK_STATUS(raftcore_node_transfer_leader(member(cluster, 1)->node, 4, &error),
+                 RAFTCORE_ERR_UNKNOWN_PEER);
     change_one(cluster, RAFTCORE_CONF_CHANGE_ADD_VOTER, 4, "");
     settle(cluster);
     members_are(member(cluster, 1), 4, 0, 0);
