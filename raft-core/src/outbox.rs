@@ -99,6 +99,20 @@ impl Outbox {
         self.departures == 0
     }
 
+    /// What the departures say is so: a look at all of it.
+    #[cfg(debug_assertions)]
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let of_messages = self.departures & !(OWED | OWN);
+        if self.messages.is_empty() != (of_messages == 0) {
+            return Err("when messages leave is not known, or there are none");
+        }
+        let own = self.own.as_ref().map_or(0, |own| own.len());
+        if (own > self.own_out as usize) != (self.departures & OWN != 0) {
+            return Err("what it said to itself is not noted, or is nothing");
+        }
+        Ok(())
+    }
+
     pub(crate) const fn owe_appends(&mut self) {
         self.departures |= OWES_APPENDS;
     }

@@ -432,15 +432,16 @@ impl<S: Storage> Log<S> {
     /// another entry there by now: what was written was overwritten since.
     pub(crate) fn stable_to(&mut self, at: Position) {
         if at.index >= self.unstable.offset && self.matches(at) {
+            let handed_out = self.unstable.in_progress;
             self.unstable.stable_to(at.index);
-            if !self.applies_unstable {
+            if !self.applies_unstable || self.unstable.in_progress != handed_out {
                 self.note_durable();
             }
         }
     }
 
     /// More may be handed out to be applied, where only what is durable may be, and perhaps less
-    /// to be persisted: a storage thread can speak of entries that came a second time.
+    /// to be persisted: what was overwritten on its way to the disk can have come a second time.
     fn note_durable(&mut self) {
         self.note_committed();
         let has_some = self.has_next_unstable();

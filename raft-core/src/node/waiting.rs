@@ -2,6 +2,8 @@
 
 use super::Node;
 use crate::log::Storage;
+#[cfg(debug_assertions)]
+use crate::progress::Progress;
 use crate::ready::ReadyContents;
 use crate::state::SoftState;
 use crate::work::Work;
@@ -46,6 +48,11 @@ impl<S: Storage> Node<S> {
     #[cfg(debug_assertions)]
     pub(super) fn check_work(&self) {
         let core = &self.raft.core;
+        assert_eq!(core.outbox.check(), Ok(()));
+        let owes = |(_, progress): &(_, Progress)| progress.owes();
+        let leader = self.raft.role.as_leader();
+        let owes_appends = leader.is_some_and(|leader| leader.members().iter().any(owes));
+        assert!(!owes_appends || core.outbox.owes(), "who is owed something is sent it");
         let (now, last) = (core.hard_state(), self.last_hard_state);
         let mut work = Work::NONE;
         work.set(Work::BALLOT, (now.term, now.vote) != (last.term, last.vote));

@@ -162,6 +162,12 @@ impl Progress {
         self.owed = self.owed.max(what);
     }
 
+    /// Whether the next Ready is to send it something.
+    #[cfg(debug_assertions)]
+    pub(crate) fn owes(&self) -> bool {
+        self.owed != Owed::Nothing
+    }
+
     /// What the Ready that is being made sends.
     pub(crate) fn take_owed(&mut self) -> Owed {
         std::mem::replace(&mut self.owed, Owed::Nothing)

@@ -16,8 +16,8 @@ use raftcore::{
 use crate::oracle;
 use crate::support::{
     Member, accepted, append, at, echo, fingerprint, heartbeat, heartbeat_response, id, install,
-    joint, message, pre_vote, pre_vote_response, proposal, read_request, rejected, snapshot, text,
-    texts, transfer_order, vote, vote_response, voters,
+    joint, message, pre_vote, pre_vote_response, proposal, read_request, rejected, snapshot,
+    stored_terms, text, texts, transfer_order, vote, vote_response, voters,
 };
 
 /// A follower of node 2 in term 3, with terms 1, 1, 3, 3 of which three are committed.
@@ -650,4 +650,21 @@ fn no_message_of_any_kind_with_extreme_numbers_harms_a_node() {
             }
         }
     }
+}
+
+/// Whoever pretends to lead can overwrite entries while they are on their way to the disk, and then
+/// bring them back. They are durable when that write is done: nobody writes them a second time.
+#[test]
+fn entries_that_come_back_while_they_are_written_are_durable() {
+    let mut node = follower();
+    node.step(append(2, 1, 9, (3, 4), &[(3, 5), (3, 6)], 3)).unwrap();
+    let ready = node.take_ready();
+    node.step(append(2, 1, 9, (3, 4), &[(4, 5), (4, 6)], 3)).unwrap();
+    node.step(append(2, 1, 9, (3, 4), &[(3, 5), (3, 6)], 3)).unwrap();
+    node.handle(ready);
+    let answers = node.take_ready();
+    assert!(answers.entries.is_empty() && !answers.must_sync);
+    node.handle(answers);
+    assert!(!node.has_ready());
+    assert_eq!(stored_terms(&node), [1, 1, 3, 3, 3, 3]);
 }
