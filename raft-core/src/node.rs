@@ -2,6 +2,8 @@
 //! faulted state. No rule of the protocol is here.
 
 mod storage_work;
+#[cfg(test)]
+mod twin;
 mod waiting;
 
 use std::sync::Arc;

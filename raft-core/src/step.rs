@@ -113,9 +113,9 @@ impl<S: Storage> Raft<S> {
         true
     }
 
-    /// All the rest.
+    /// All the rest: the long way, which any message can go.
     #[inline(never)]
-    fn step_other(&mut self, message: Message) -> Result<(), Error> {
+    pub(crate) fn step_other(&mut self, message: Message) -> Result<(), Error> {
         let (from, kind) = (message.from, message.body.kind());
         self.core.metrics.count_received(kind);
         // An error is large: only what there is of it is moved.
