@@ -193,6 +193,12 @@ impl<S: Storage> Node<S> {
         let core = &mut self.raft.core;
         core.election_elapsed = core.election_elapsed.saturating_add(1);
         core.since_leader = core.since_leader.saturating_add(1);
+        if core.settings.keeps_leases()
+            && let Role::Leader(leader) = &mut self.raft.role
+        {
+            // What members promised runs out by their own clocks.
+            leader.reads.tick();
+        }
     }
 
     /// Takes a message from a peer.

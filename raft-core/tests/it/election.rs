@@ -480,3 +480,14 @@ fn an_append_in_a_newer_term_after_a_vote_is_followed() {
     node.drain();
     assert_eq!((node.leader(), node.term(), node.vote()), (Some(3), 3, None));
 }
+
+#[test]
+fn a_timeout_that_is_fixed_holds_to_the_tick() {
+    let mut node = Member::new(1, &[1, 2, 3]);
+    node.set_randomized_election_timeout(25);
+    assert_eq!(node.randomized_election_timeout(), 25);
+    node.tick_times(24);
+    assert_eq!(node.role(), RoleKind::Follower);
+    node.tick_times(1);
+    assert_eq!(node.role(), RoleKind::Candidate);
+}

@@ -484,3 +484,61 @@ fn a_heartbeat_lowers_what_was_told() {
     leader.step(accepted(3, 1, 1, 2)).unwrap();
     assert_eq!(texts(&leader.drain()), ["1->3 MsgApp Term:1 Log:1/2 Commit:2"]);
 }
+
+/// A leader of five whose windows have room for one message, and which sends when it is asked.
+fn leader_of_five() -> Member {
+    let mut leader = Member::with(1, &[1, 2, 3, 4, 5], |c| c.max_inflight_messages = 1);
+    leader.lead_all();
+    leader
+}
+
+#[test]
+fn into_a_full_window_goes_no_entry_however_new() {
+    let mut leader = leader_of_five();
+    leader.propose("a").unwrap();
+    assert_eq!(appended(&leader.drain(), 2), [(2, 2)]);
+    // With the answer to a heartbeat comes a proposal, for which the next Ready is made.
+    leader.step(heartbeat_response(2, 1, 1, b"")).unwrap();
+    leader.propose("b").unwrap();
+    assert_eq!(appended(&leader.drain(), 2), [(0, 0)]);
+    // Then an answer alone, while the entry waits.
+    leader.step(heartbeat_response(2, 1, 1, b"")).unwrap();
+    assert_eq!(appended(&leader.drain(), 2), [(0, 0)]);
+}
+
+#[test]
+fn a_window_that_opens_lets_all_through_that_waited() {
+    let mut leader = leader_of_five();
+    for payload in ["a", "b", "c"] {
+        leader.propose(payload).unwrap();
+        leader.drain();
+    }
+    // One answer of five commits nothing: there is only what waited to be sent.
+    leader.step(accepted(2, 1, 1, 2)).unwrap();
+    assert_eq!(appended(&leader.drain(), 2), [(3, 4)]);
+}
+
+#[test]
+fn an_answer_after_which_nothing_is_to_be_said_makes_no_ready() {
+    let mut leader = leader_of_five();
+    leader.step(heartbeat_response(2, 1, 1, b"")).unwrap();
+    assert!(!leader.has_ready(), "it lacks nothing");
+    leader.propose("a").unwrap();
+    leader.drain();
+    leader.step(accepted(2, 1, 1, 2)).unwrap();
+    assert!(!leader.has_ready(), "it has all, and that commits nothing");
+}
+
+#[test]
+fn members_that_lack_the_same_get_what_their_windows_have_room_for() {
+    let mut leader = Member::with(1, &[1, 2, 3], |c| c.max_inflight_messages = 1);
+    leader.lead_all();
+    for payload in ["a", "b"] {
+        leader.propose(payload).unwrap();
+        leader.drain();
+    }
+    leader.step(heartbeat_response(2, 1, 1, b"")).unwrap();
+    leader.step(accepted(3, 1, 1, 2)).unwrap();
+    let sent = leader.drain();
+    assert_eq!((appended(&sent, 2), appended(&sent, 3)), (vec![(0, 0)], vec![(3, 3)]));
+}

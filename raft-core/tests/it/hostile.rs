@@ -324,6 +324,43 @@ fn a_commit_index_near_the_64_bit_limit() {
 }
 
 #[test]
+fn the_last_index_and_the_last_term_are_the_end() {
+    const LAST: u64 = u64::MAX / 2;
+    let mut node = Member::new(1, &[1, 2, 3]);
+    node.step(install(2, 1, 1, snapshot((1, LAST), voters(&[1, 2, 3])))).unwrap();
+    node.drain();
+    let next = LAST + 1;
+    let beyond = append(2, 1, 1, (1, LAST), &[(1, next)], next);
+    check(&mut node, beyond, Refusal::IndexLimit(Index(next)));
+    for kind in [vote, pre_vote] {
+        check(&mut node, kind(3, 1, 1, (1, next)), Refusal::IndexLimit(Index(next)));
+    }
+    node.step(heartbeat(2, 1, LAST, LAST)).unwrap();
+    assert_eq!(node.term(), LAST);
+    check(&mut node, heartbeat(2, 1, next, LAST), Refusal::TermLimit(Term(next)));
+}
+
+#[test]
+fn a_node_that_has_seen_no_term_takes_nothing_without_one() {
+    let mut node = Member::new(1, &[1, 2, 3]);
+    let (append, beat) = (append(2, 1, 0, (0, 0), &[], 0), heartbeat(2, 1, 0, 0));
+    check(&mut node, append, Refusal::MissingTerm(MessageKind::Append));
+    check(&mut node, beat, Refusal::MissingTerm(MessageKind::Heartbeat));
+}
+
+#[test]
+fn what_only_another_leader_of_its_term_could_send_is_nothing_to_a_leader() {
+    let mut leader = leader();
+    let before = fingerprint(&leader);
+    for index in NEAR_THE_END {
+        leader.step(heartbeat(2, 1, 3, index)).unwrap();
+        leader.step(append(2, 1, 3, (3, 4), &[(3, 9)], index)).unwrap();
+        leader.step(install(2, 1, 3, snapshot((3, index), voters(&[])))).unwrap();
+    }
+    assert_eq!(fingerprint(&leader), before);
+}
+
+#[test]
 fn a_heartbeat_response_with_a_context_that_was_never_sent() {
     let mut node = leader();
     for context in [&b"x"[..], b"1234567", b"123456789", &[0; 8], &[255; 8]] {
@@ -332,6 +369,9 @@ fn a_heartbeat_response_with_a_context_that_was_never_sent() {
     check(&mut node, echo(2, 1, 3, 1), Refusal::BadReadPosition);
     node.read_index("a").unwrap();
     node.drain();
+    // A position with a tick count, where no leases are kept.
+    let with_tick = [&1u64.to_le_bytes()[..], &[0; 8]].concat();
+    check(&mut node, heartbeat_response(2, 1, 3, &with_tick), Refusal::BadReadPosition);
     check(&mut node, echo(2, 1, 3, 2), Refusal::BadReadPosition);
     node.step(echo(2, 1, 3, 1)).unwrap();
     node.drain();

@@ -2,7 +2,8 @@
 //! around it: the nudge to a stale leader, forgetting the leader, a leader that hands over.
 
 use raftcore::{
-    Body, ConfChangeV2, Config, Event, Message, MessageKind, ReadOnly, RoleKind, Transition,
+    Body, ConfChangeV2, Config, Event, Message, MessageKind, ReadOnly, Refusal, RoleKind,
+    Transition,
 };
 
 use crate::support::{
@@ -377,6 +378,38 @@ fn a_member_that_is_made_again_has_promised_nothing() {
 }
 
 #[test]
+fn a_learner_that_is_made_again_as_a_voter_has_promised_nothing() {
+    let mut leader = Member::of(1, with_learners(&[1, 2, 3], &[4]), with_lease);
+    leader.lead_all();
+    leader.tick_times(1);
+    let asked = leader.drain().remove(0);
+    leader.step(answer(2, &asked)).unwrap();
+    leader.step(answer(4, &asked)).unwrap();
+    leader.apply_conf_change(&change_v2(Transition::JointExplicit, "r4 v4")).unwrap();
+    assert!(!answers_at_once(&mut leader), "what 4 echoed was another's word: two of four");
+    leader.step(answer(4, &asked)).unwrap();
+    assert!(answers_at_once(&mut leader));
+}
+
+#[test]
+fn a_heartbeat_of_a_leader_with_leases_is_echoed_whole() {
+    let (mut leader, asked) = leader_with_lease();
+    let Body::Heartbeat(heartbeat) = &asked.body else { panic!("{asked:?}") };
+    let (position, tick) = heartbeat.context.split_at(8);
+    for context in [position, tick, b"1234567", b""] {
+        let before = fingerprint(&leader);
+        let refused = leader.step(heartbeat_response(2, 1, 1, context));
+        if context.is_empty() {
+            assert_eq!(refused, Ok(()), "a sign of life without a promise");
+        } else {
+            assert_eq!(refused, Err(Refusal::BadReadPosition.into()), "{context:?}");
+            assert_eq!(fingerprint(&leader), before);
+        }
+        assert!(!answers_at_once(&mut leader));
+    }
+}
+
+#[test]
 fn a_leader_that_is_removed_and_added_again_gives_its_word_again() {
     let (mut leader, asked) = leader_with_lease();
     leader.step(answer(2, &asked)).unwrap();
@@ -472,6 +505,17 @@ fn a_group_with_leases_reads_without_a_round_and_survives_its_leader() {
 }
 
 // Time that passes without being acted on.
+
+#[test]
+fn a_lease_runs_out_while_a_group_is_at_rest() {
+    let (mut leader, asked) = leader_with_lease();
+    leader.step(answer(2, &asked)).unwrap();
+    (0..7).for_each(|_| leader.tick_quiesced());
+    assert!(answers_at_once(&mut leader));
+    // The others' promises end by their own clocks, whether anybody acts on them or not.
+    leader.tick_quiesced();
+    assert!(!answers_at_once(&mut leader));
+}
 
 #[test]
 fn a_group_at_rest_finds_its_timeouts_due_when_it_wakes() {

@@ -160,8 +160,15 @@ fn a_payload_that_no_message_could_carry_is_the_callers_mistake() {
     let expected = Error::from(Misuse::TooLarge { bytes });
     assert_eq!(leader.propose(huge.clone()), Err(expected.clone()));
     assert_eq!(leader.propose_many(vec![Bytes::new(), huge.clone()]), Err(expected.clone()));
-    assert_eq!(leader.read_index(huge), Err(expected));
+    assert_eq!(leader.read_index(huge.clone()), Err(expected));
     assert_eq!(fingerprint(&leader), before);
+    // The largest is one that the message around it still leaves room for.
+    let largest = bytes - (1 << 16);
+    let mut candidate = Member::new(1, &[1, 2, 3]);
+    let too_large = Error::from(Misuse::TooLarge { bytes: largest + 1 });
+    assert_eq!(candidate.propose(huge.slice(..=largest)), Err(too_large));
+    let dropped = Error::from(DropReason::NoLeader);
+    assert_eq!(candidate.propose(huge.slice(..largest)), Err(dropped));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use raftcore::{MessageKind, RoleKind};
 
 use crate::support::{
-    Group, Member, accepted, append, fingerprint, heartbeat, heartbeat_response, rejected,
+    Group, Member, accepted, append, fingerprint, heartbeat, heartbeat_response, id, rejected,
     stored_terms, texts, with_learners,
 };
 
@@ -178,7 +178,7 @@ fn an_answer_to_an_earlier_leadership_is_ignored() {
 fn an_answer_at_the_match_index_ends_a_probe() {
     let mut leader = Member::new(1, &[1, 2, 3]);
     leader.lead_all();
-    leader.report_unreachable(crate::support::id(2)).unwrap();
+    leader.report_unreachable(id(2)).unwrap();
     assert_eq!(leader.progress_of(2), "StateProbe match=1 next=2");
     leader.step(accepted(2, 1, 1, 1)).unwrap();
     assert_eq!(leader.progress_of(2), "StateReplicate match=1 next=2");
@@ -385,4 +385,28 @@ fn a_member_that_slept_through_everything_catches_up() {
     group.run(2);
     group.assert_agreement();
     assert_eq!(group[3].payloads().len(), 200);
+}
+
+#[test]
+fn what_follows_right_on_the_commit_index_can_be_replaced() {
+    let mut follower = Member::with_log(2, &[1, 2, 3], &[1, 1, 1], 1);
+    follower.step(append(1, 2, 2, (1, 1), &[(2, 2)], 1)).unwrap();
+    assert_eq!(texts(&follower.drain()), ["2->1 MsgAppResp Term:2 Log:0/2"]);
+    assert_eq!(stored_terms(&follower), [1, 2]);
+}
+
+#[test]
+fn an_answer_that_is_too_late_ends_no_probe() {
+    let mut leader = Member::new(1, &[1, 2, 3]);
+    leader.lead_all();
+    leader.propose("a").unwrap();
+    leader.propose("b").unwrap();
+    leader.drain();
+    let last = leader.last_index();
+    leader.acknowledge(2);
+    leader.report_unreachable(id(2)).unwrap();
+    leader.step(accepted(2, 1, 1, last - 1)).unwrap();
+    assert!(leader.progress_of(2).starts_with("StateProbe"), "{}", leader.progress_of(2));
+    leader.acknowledge(2);
+    assert!(leader.progress_of(2).starts_with("StateReplicate"), "{}", leader.progress_of(2));
 }

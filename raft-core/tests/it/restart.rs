@@ -259,3 +259,10 @@ fn a_snapshot_and_the_entries_after_it_survive_together() {
     node.drain();
     assert_eq!((node.payloads(), node.status().applied), (vec!["1/10".into()], at(0, 10).index));
 }
+
+#[test]
+fn a_judge_sees_the_term_of_each_entry() {
+    let node = Member::with_log(1, &[1, 2, 3], &[1, 1, 2], 1);
+    let terms = (0..5).map(|index| node.term_at(Index(index)).map(|term| term.0));
+    assert_eq!(terms.collect::<Vec<_>>(), [Some(0), Some(1), Some(1), Some(2), None]);
+}
