@@ -251,6 +251,27 @@ fn a_follower_that_forgets_its_leader_votes_at_once() {
 }
 
 #[test]
+fn a_leader_that_is_forgotten_is_news_unless_it_is_heard_again() {
+    let mut node = Member::new(1, &[1, 2, 3]);
+    node.step(heartbeat(2, 1, 1, 0)).unwrap();
+    node.drain();
+    node.forget_leader().unwrap();
+    assert!(node.has_ready());
+    let ready = node.take_ready();
+    let leader = ready.soft_state.map(|state| state.leader);
+    assert_eq!((leader, ready.must_sync), (Some(None), false));
+    node.handle(ready);
+    node.step(heartbeat(2, 1, 1, 0)).unwrap();
+    node.drain();
+    node.forget_leader().unwrap();
+    node.step(heartbeat(2, 1, 1, 0)).unwrap();
+    let ready = node.take_ready();
+    assert_eq!((ready.soft_state, ready.messages.len()), (None, 1), "all is as it was");
+    node.handle(ready);
+    assert!(!node.has_ready());
+}
+
+#[test]
 fn others_than_followers_forget_nothing() {
     let mut leader = Member::with(1, &[1, 2, 3], with_check_quorum);
     leader.lead_all();
