@@ -516,6 +516,7 @@ mod tests {
     #[test]
     fn equality_looks_at_entries_not_at_blocks() {
         assert_eq!(two_blocks(), Entries::from(entries(1..9)));
+        assert_eq!(format!("{:?}", two_blocks()), format!("{:?}", entries(1..9)));
     }
 
     #[test]

@@ -473,16 +473,3 @@ fn slow_disks_change_when_things_happen_and_not_what() {
     assert_eq!(group[3].payloads(), group[1].payloads());
     assert!(group.sent.iter().all(|m| !text(m).contains("Thread")), "nothing of it leaves a node");
 }
-
-#[test]
-fn a_leader_sends_itself_nothing_when_only_a_part_is_durable() {
-    let mut leader = leader();
-    leader.propose("a").unwrap();
-    leader.drain();
-    leader.propose("b").unwrap();
-    leader.drain();
-    leader.run_append();
-    let own = leader.node.id();
-    assert!(leader.drain().iter().all(|message| message.to != own));
-    assert_eq!(leader.match_of(1), 2);
-}

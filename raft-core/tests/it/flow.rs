@@ -542,3 +542,28 @@ fn members_that_lack_the_same_get_what_their_windows_have_room_for() {
     let sent = leader.drain();
     assert_eq!((appended(&sent, 2), appended(&sent, 3)), (vec![(0, 0)], vec![(3, 3)]));
 }
+
+#[test]
+fn a_leader_sends_itself_nothing_when_a_part_of_its_log_is_durable() {
+    let mut leader = leader_with(|_| ());
+    leader.propose("a").unwrap();
+    let ready = leader.take_ready();
+    leader.propose("b").unwrap();
+    leader.handle(ready);
+    assert_eq!((leader.match_of(1), leader.last_index()), (2, 3));
+    assert_eq!(appended(&leader.drain(), 1), []);
+}
+
+#[test]
+fn a_member_that_had_what_was_owed_is_sent_nothing() {
+    let mut leader = leader_of_five();
+    leader.propose("a").unwrap();
+    leader.propose("b").unwrap();
+    leader.drain();
+    // What it was sent is presumed lost, and was late: it is owed the second, and then has it.
+    leader.report_unreachable(id(2)).unwrap();
+    leader.step(accepted(2, 1, 1, 2)).unwrap();
+    leader.step(accepted(2, 1, 1, 3)).unwrap();
+    assert_eq!(leader.node.ready(), Ok(None));
+    assert!(!leader.has_ready());
+}

@@ -414,7 +414,10 @@ fn a_learner_that_is_made_again_as_a_voter_has_promised_nothing() {
 
 #[test]
 fn a_heartbeat_of_a_leader_with_leases_is_echoed_whole() {
-    let (mut leader, asked) = leader_with_lease();
+    let (mut leader, _) = leader_with_lease();
+    leader.read_index("waits").unwrap();
+    let sent = leader.drain();
+    let asked = sent.iter().find(|m| m.body.kind() == MessageKind::Heartbeat).unwrap();
     let Body::Heartbeat(heartbeat) = &asked.body else { panic!("{asked:?}") };
     let (position, tick) = heartbeat.context.split_at(8);
     for context in [position, tick, b"1234567", b""] {
