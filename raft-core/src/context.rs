@@ -65,6 +65,15 @@ impl Context {
         Self(Form::Short(ShortContext::EMPTY))
     }
 
+    /// How many bytes it has, and the two numbers that they are, unless they are too many for that:
+    /// zeros follow.
+    #[inline(always)]
+    pub(crate) fn numbers(&self) -> Option<(usize, [u64; 2])> {
+        let Form::Short(ShortContext { bytes, len }) = self.0 else { return None };
+        let both = u128::from_le_bytes(bytes);
+        Some((len, [both as u64, (both >> 64) as u64]))
+    }
+
     /// A copy of these bytes in place, if they fit.
     #[inline]
     fn in_place(bytes: &[u8]) -> Option<Self> {

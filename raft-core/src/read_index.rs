@@ -36,7 +36,7 @@ struct WaitingRead {
 }
 
 /// What a member has echoed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct ReadEcho {
     /// The position of the queue, at most its end.
     position: u64,
@@ -45,7 +45,7 @@ pub(crate) struct ReadEcho {
 }
 
 impl ReadEcho {
-    const NONE: Self = Self { position: 0, tick: 0 };
+    pub(crate) const NONE: Self = Self { position: 0, tick: 0 };
     const OWN: Self = Self { position: u64::MAX, tick: u64::MAX };
 }
 
@@ -164,26 +164,17 @@ impl ReadQueue {
         ShortContext::of(position.to_le_bytes())
     }
 
-    /// What an answer's context echoes, nothing if it is empty, and an error if this leader cannot
-    /// have sent it.
+    /// What an answer's context echoes; `None` if this leader cannot have sent it.
     #[inline]
-    pub(crate) fn echo_in(&self, context: &[u8]) -> Result<Option<ReadEcho>, Refusal> {
-        let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
-        let (position, tick) = match context.split_at_checked(8) {
-            None if context.is_empty() => return Ok(None),
-            // A position alone is sent while a read waits.
-            Some((position, [])) if !self.keeps_leases() => {
-                (number(position).filter(|position| *position > 0), Some(0))
-            }
-            Some((position, tick)) if self.keeps_leases() => (number(position), number(tick)),
-            _ => (None, None),
-        };
-        match (position, tick) {
-            (Some(position), Some(tick)) if position <= self.end() && tick <= self.clock => {
-                Ok(Some(ReadEcho { position, tick }))
-            }
-            _ => Err(Refusal::BadReadPosition),
+    pub(crate) fn echo_in(&self, context: &Context) -> Option<ReadEcho> {
+        let (len, [position, tick]) = context.numbers()?;
+        if len == 0 {
+            return Some(ReadEcho::NONE);
         }
+        // A position alone is sent while a read waits.
+        let is_whole = if self.keeps_leases() { len == 16 } else { len == 8 && position > 0 };
+        (is_whole && position <= self.end() && tick <= self.clock)
+            .then_some(ReadEcho { position, tick })
     }
 
     fn end(&self) -> u64 {
@@ -308,6 +299,7 @@ impl Leader {
     }
 
     /// A member echoed a heartbeat of this term.
+    #[inline]
     pub(crate) fn on_read_echoed<S: Storage>(
         &mut self,
         core: &mut Core<S>,

@@ -452,11 +452,12 @@ impl Leader {
     }
 
     /// A member is alive; it may have missed something.
+    #[inline]
     pub(crate) fn on_heartbeat_response<S: Storage>(
         &mut self,
         core: &mut Core<S>,
         place: usize,
-        echo: Option<ReadEcho>,
+        echo: ReadEcho,
     ) {
         let Some((_, progress)) = self.members.get_mut(place) else { return };
         progress.mark_active();
@@ -467,7 +468,7 @@ impl Leader {
         if is_behind || matches!(progress.state(), State::Probe) {
             self.send_append_at(core, place);
         }
-        if let Some(echo) = echo {
+        if echo != ReadEcho::NONE {
             self.on_read_echoed(core, place, echo);
         }
     }

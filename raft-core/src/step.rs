@@ -5,6 +5,7 @@
 //! and a message of a lower term is ignored, whatever it says: only then is its content looked at.
 //! What is refused changed nothing beyond that term rule.
 
+use crate::context::Context;
 use crate::core::Core;
 use crate::entry::Entries;
 use crate::error::{Error, Refusal};
@@ -103,9 +104,10 @@ impl<S: Storage> Raft<S> {
 
     /// A sign of life of the present term. Returns whether it was one, to a leader, by a member.
     #[inline]
-    fn step_heartbeat_response(&mut self, from: NodeId, context: &[u8]) -> bool {
+    fn step_heartbeat_response(&mut self, from: NodeId, context: &Context) -> bool {
         let Self { core, role: Role::Leader(leader) } = self else { return false };
-        let (Some(place), Ok(echo)) = (leader.place_of(from), leader.reads.echo_in(context)) else {
+        let (Some(place), Some(echo)) = (leader.place_of(from), leader.reads.echo_in(context))
+        else {
             return false;
         };
         core.metrics.count_received(MessageKind::HeartbeatResponse);
@@ -231,7 +233,7 @@ impl<S: Storage> Raft<S> {
             }
             Body::HeartbeatResponse { context } => match leader {
                 Some(leader) if leader.progress(from).is_some() => {
-                    leader.reads.echo_in(context).map(drop)
+                    leader.reads.echo_in(context).map(drop).ok_or(Refusal::BadReadPosition)
                 }
                 _ => Ok(()),
             },
@@ -351,8 +353,8 @@ fn on_leader<S: Storage>(
             }
         }
         Body::HeartbeatResponse { context } => {
-            if let (Some(place), Ok(echo)) = (leader.place_of(from), leader.reads.echo_in(&context))
-            {
+            let echo = leader.reads.echo_in(&context);
+            if let (Some(place), Some(echo)) = (leader.place_of(from), echo) {
                 leader.on_heartbeat_response(core, place, echo);
             }
         }
