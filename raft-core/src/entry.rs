@@ -389,6 +389,17 @@ impl Entries {
         if self.go_on(&next) { Ok(()) } else { Err(next) }
     }
 
+    /// Where this list lies in another of the same block, if it is a part of it. For the C library,
+    /// which has shown the other.
+    #[doc(hidden)]
+    #[inline]
+    pub fn place_in(&self, whole: &Self) -> Option<usize> {
+        let (one, other) = (self.block.as_ref()?, whole.block.as_ref()?);
+        let is_part = self.part.end() <= whole.part.end() && one.is_same_block(other);
+        let place = self.part.start().checked_sub(whole.part.start()).filter(|_| is_part)?;
+        Some(place as usize)
+    }
+
     /// A block of its own for these, which are as many as they say.
     #[inline]
     fn of(entries: impl ExactSizeIterator<Item = Entry>) -> Self {
@@ -511,6 +522,20 @@ mod tests {
             assert_eq!(list.ends().map(|(a, b)| (a.index.0, b.index.0)), Some(ends));
         }
         assert_eq!((Entries::new().first(), Entries::new().last()), (None, None));
+    }
+
+    #[test]
+    fn a_part_knows_its_place_in_what_it_was_cut_from() {
+        let list = Entries::from(entries(1..9));
+        let part = list.part(2, 6);
+        assert_eq!(part.place_in(&list), Some(2));
+        assert_eq!(list.part(3, 6).place_in(&part), Some(1));
+        assert_eq!(part.place_in(&part), Some(0));
+        // Longer at either end, or of another block, or nothing.
+        for other in [list.part(1, 6), list.part(2, 7), entries(3..7).into(), Entries::new()] {
+            assert_eq!(other.place_in(&part), None);
+        }
+        assert_eq!(part.place_in(&Entries::new()), None);
     }
 
     #[test]

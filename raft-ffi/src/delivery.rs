@@ -84,6 +84,7 @@ impl<'a> Delivery<'a> {
 
     /// Each is moved once, from its place in the list: what `drain` gives would be copied before it
     /// has reached the cache.
+    #[inline(never)]
     fn take_some(&mut self, messages: &mut Vec<Message>) {
         let count = messages.len();
         let mut kept = 0;

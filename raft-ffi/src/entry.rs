@@ -176,10 +176,14 @@ impl raftcore_entry {
     /// Adds views of entries that somebody else keeps alive.
     pub(crate) fn add_all(views: &mut Vec<Self>, entries: &[Entry]) {
         if kept::may_be() {
-            views.extend(entries.iter().map(Self::of));
-        } else {
-            views.extend(entries.iter().map(Self::of_bytes));
+            return Self::add_any(views, entries);
         }
+        views.extend(entries.iter().map(Self::of_bytes));
+    }
+
+    #[cold]
+    fn add_any(views: &mut Vec<Self>, entries: &[Entry]) {
+        views.extend(entries.iter().map(Self::of));
     }
 }
 

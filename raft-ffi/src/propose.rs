@@ -99,6 +99,13 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
             let payloads = slice::array(payloads, count, "payloads")?;
             (handle::of(node)?, sized::optional_out(out, "out")?, payloads)
         };
+        if let [payload] = payloads {
+            // SAFETY: as above.
+            let data = unsafe { slice::copy_slice(*payload, "payloads") }?;
+            let proposed = node.call(|state| Ok(state.core.propose(data)?))?;
+            write(out, proposed.into());
+            return Ok(());
+        }
         let proposed = node.call(|state| {
             let room = &mut state.payloads;
             // SAFETY: as above.

@@ -25,7 +25,7 @@ pub(crate) struct Arrays {
     /// Which `RAFTCORE_FORM_` messages come in.
     forms: u32,
     /// The entries that were to be persisted last, in this Ready or in one before it.
-    stored: Views,
+    stored: Vec<raftcore_entry>,
     /// Ends with what `stored` shows, and keeps it when the Ready that brought it is given back.
     /// Entries of several Readies that lie in one block need no more than one reference to it.
     kept: Entries,
@@ -115,8 +115,10 @@ impl Arrays {
             return;
         }
         self.brought = ready.number();
-        self.stored.clear_for(ready.entries.len());
-        self.stored.add(&ready.entries);
+        clear_for(&mut self.stored, ready.entries.len());
+        for run in ready.entries.slices() {
+            raftcore_entry::add_all(&mut self.stored, run);
+        }
         if !self.kept.go_on(&ready.entries) {
             self.kept = ready.entries.clone();
         }
@@ -125,14 +127,26 @@ impl Arrays {
     /// These views, if this Ready brought them.
     #[inline]
     pub(crate) fn stored(&self, number: u64) -> &[raftcore_entry] {
-        if self.brought == number { &self.stored.items } else { &[] }
+        if self.brought == number { &self.stored } else { &[] }
     }
 
     /// The entries that a Ready brought, if they were taken from it.
     pub(crate) fn taken_from(&self, ready: &Ready) -> Option<Entries> {
         let is_taken = ready.entries.is_empty() && self.brought == ready.number();
-        let before = self.kept.len().saturating_sub(self.stored.items.len());
-        is_taken.then(|| self.kept.part(before, self.kept.len()))
+        is_taken.then(|| self.kept.part(self.unshown(), self.kept.len()))
+    }
+
+    /// How many of the entries that are kept lie before those that are shown.
+    #[inline]
+    fn unshown(&self) -> usize {
+        self.kept.len().saturating_sub(self.stored.len())
+    }
+
+    /// The views of these entries, if they are among those that were to be persisted last.
+    #[inline]
+    fn find_stored(&self, entries: &Entries) -> Option<&[raftcore_entry]> {
+        let first = entries.place_in(&self.kept)?.checked_sub(self.unshown())?;
+        self.stored.get(first..)?.get(..entries.len())
     }
 
     /// Views of other entries, unless there are some already.
@@ -140,13 +154,14 @@ impl Arrays {
         if entries.is_empty() {
             return &[];
         }
-        if let Some(run) = one_run(entries) {
-            if let Some(found) = self.stored.find(run) {
-                return &self.stored.items[found..found + run.len()];
-            }
-            if let Some(found) = self.others.find(run) {
-                return &self.others.items[found..found + run.len()];
-            }
+        // Asked twice, since what is found stays borrowed.
+        if self.find_stored(entries).is_some() {
+            return self.find_stored(entries).unwrap_or_default();
+        }
+        if let Some(run) = one_run(entries)
+            && let Some(found) = self.others.find(run)
+        {
+            return &self.others.items[found..found + run.len()];
         }
         self.others.add(entries)
     }
@@ -158,13 +173,11 @@ impl Arrays {
         if entries.is_empty() {
             return &[];
         }
-        if let Some(run) = one_run(entries)
-            && let Some(found) = self.stored.find(run)
-        {
-            return &self.stored.items[found..found + run.len()];
+        if self.find_stored(entries).is_none() {
+            self.others.clear_for(entries.len());
+            return self.others.add(entries);
         }
-        self.others.clear_for(entries.len());
-        self.others.add(entries)
+        self.find_stored(entries).unwrap_or_default()
     }
 
     #[inline]

@@ -20,15 +20,15 @@ use crate::status::RAFTCORE_ERR_STALE_READY;
 /// The memory of one node's Readies.
 pub(crate) struct ReadyMemory {
     pub(crate) manner: Manner,
-    /// One, as long as no more are outstanding at a time.
-    slots: Vec<Slot>,
+    /// All that there is, as long as no more are outstanding at a time.
+    first: Slot,
+    more: Vec<Slot>,
 }
 
 /// The memory of one Ready.
 pub(crate) struct Slot {
+    /// The one that belongs to the Ready that is outstanding, or was last, and the other one.
     heads: [Box<Head>; 2],
-    /// Which head belongs to the Ready that is outstanding, or was last.
-    current: usize,
     outstanding: Option<Ready>,
     /// Which parts were put into the memory storage: `RAFTCORE_PERSIST_` bits.
     pub(crate) persisted: u32,
@@ -49,12 +49,12 @@ struct Head {
 
 impl ReadyMemory {
     pub(crate) fn new(manner: Manner) -> Self {
-        Self { manner, slots: vec![Slot::new()] }
+        Self { manner, first: Slot::new(), more: Vec::new() }
     }
 
     /// Whether no Ready can be taken before the last one is advanced.
     pub(crate) fn is_full(&self) -> bool {
-        !self.manner.is_async && self.slots.iter().any(|slot| slot.outstanding.is_some())
+        !self.manner.is_async && self.first.outstanding.is_some()
     }
 
     /// Whether messages come encoded.
@@ -72,20 +72,27 @@ impl ReadyMemory {
         if address.is_null() {
             return Err(Failure::null("ready"));
         }
-        let mut slots = self.slots.iter_mut();
-        let found = slots.find(|slot| slot.address() == address && slot.outstanding.is_some());
-        found.ok_or_else(not_outstanding)
+        if self.first.is_outstanding(address) {
+            return Ok(&mut self.first);
+        }
+        let mut more = self.more.iter_mut();
+        more.find(|slot| slot.is_outstanding(address)).ok_or_else(not_outstanding)
     }
 
     /// A place for another Ready.
     #[inline]
     pub(crate) fn free_slot(&mut self) -> &mut Slot {
-        let free = self.slots.iter().position(|slot| slot.outstanding.is_none());
+        if self.first.outstanding.is_none() { &mut self.first } else { self.another_slot() }
+    }
+
+    #[cold]
+    fn another_slot(&mut self) -> &mut Slot {
+        let free = self.more.iter().position(|slot| slot.outstanding.is_none());
         let at = free.unwrap_or_else(|| {
-            self.slots.push(Slot::new());
-            self.slots.len().saturating_sub(1)
+            self.more.push(Slot::new());
+            self.more.len().saturating_sub(1)
         });
-        &mut self.slots[at]
+        &mut self.more[at]
     }
 }
 
@@ -93,11 +100,15 @@ impl Slot {
     fn new() -> Self {
         Self {
             heads: [Box::new(Head::empty()), Box::new(Head::empty())],
-            current: 0,
             outstanding: None,
             persisted: 0,
             arrays: Arrays::default(),
         }
+    }
+
+    #[inline]
+    fn is_outstanding(&self, address: *const raftcore_ready) -> bool {
+        self.address() == address && self.outstanding.is_some()
     }
 
     /// The Ready that is outstanding here.
@@ -121,7 +132,7 @@ impl Slot {
         &self,
         views: &raftcore_messages,
     ) -> Result<impl Iterator<Item = &Message>, Failure> {
-        let (head, ready) = (&self.heads[self.current].ready, self.ready()?);
+        let (head, ready) = (&self.heads[0].ready, self.ready()?);
         let is = |list: &raftcore_messages| (list.items, list.count) == (views.items, views.count);
         let mut replies: &[Reply] = &[];
         let messages: &[Message] = if views.count == 0 {
@@ -183,7 +194,7 @@ impl Slot {
     /// Empties the Ready whose memory is no longer valid: a program that looks at it all the same
     /// finds nothing in it instead of what was freed.
     pub(crate) fn blank(&mut self) {
-        self.heads[self.current].ready.empty();
+        self.heads[0].ready.empty();
     }
 
     /// Makes a new Ready, whose entries are shown, the outstanding one, and returns its address.
@@ -194,10 +205,10 @@ impl Slot {
         forms: u32,
         awaited: &mut Awaited,
     ) -> *const raftcore_ready {
-        self.current = 1 - self.current;
+        self.heads.swap(0, 1);
         self.persisted = persisted;
         let arrays = &mut self.arrays;
-        let head = &mut *self.heads[self.current];
+        let head = &mut *self.heads[0];
         // Filled where it stays, from empty: most of a Ready is.
         let view = &mut head.ready;
         view.number = ready.number();
@@ -220,7 +231,7 @@ impl Slot {
     }
 
     fn address(&self) -> *const raftcore_ready {
-        &raw const self.heads[self.current].ready
+        &raw const self.heads[0].ready
     }
 }
 

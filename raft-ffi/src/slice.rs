@@ -227,24 +227,34 @@ pub(crate) unsafe fn gather_into(
 ) -> Result<BytesMut, Failure> {
     let mut total = 0usize;
     for slice in slices.clone() {
-        // SAFETY: as promised by the caller.
-        let len = unsafe { array(slice.data, slice.len, name) }?.len();
+        if slice.data.is_null() || slice.len > isize::MAX as usize {
+            check(slice, name)?;
+        }
         // Two lengths that memory can hold do not wrap.
-        total += len;
+        total += slice.len;
         if total > LARGE {
             find_room(total, name)?;
         }
     }
     let mut block = take(total);
+    let mut end = block.as_mut_ptr();
     for slice in slices.filter(|slice| slice.len > 0) {
-        let end = block.len();
         // SAFETY: checked above, and the room for all of them is there.
         unsafe {
-            block.as_mut_ptr().add(end).copy_from_nonoverlapping(slice.data, slice.len);
-            block.set_len(end + slice.len);
+            end.copy_from_nonoverlapping(slice.data, slice.len);
+            end = end.add(slice.len);
         }
     }
+    // SAFETY: as many were copied.
+    unsafe { block.set_len(total) };
     Ok(block)
+}
+
+/// Whether a slice that most are not like is one at all.
+#[cold]
+fn check(slice: raftcore_slice, name: &str) -> Result<(), Failure> {
+    // SAFETY: the bytes are not read.
+    unsafe { array(slice.data, slice.len, name) }.map(drop)
 }
 
 /// Pieces of a program's that lie one behind the other.
