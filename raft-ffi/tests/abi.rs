@@ -73,10 +73,12 @@ fn tests_in_c() -> String {
     all
 }
 
-/// Every way to fail is met by a C test: each status, and each reason that stands behind one.
+/// Every way to fail is met by a C test: each status, and each reason that stands behind one. What a
+/// callback of a test returns, or a comment names, is met by nobody.
 #[test]
 fn every_error_is_tested_in_c() {
-    let tests = tests_in_c();
+    let tests = tests_in_c().replace("return RAFTCORE_", "");
+    let tests: String = tests.split("/*").map(|part| part.split("*/").last().unwrap()).collect();
     let words: BTreeSet<&str> =
         tests.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
     let header = header();

@@ -230,6 +230,10 @@ static void a_group_lives_on_logs_of_its_own(raftcore_read_only read_only)
     behind->is_cut_off = 0;
     settle(5);
     CHECK(strcmp(behind->text, "xxxxx") == 0);
+    raftcore_snapshot *unmade = NULL;
+    CHECK_STATUS(raftcore_storage_snapshot(leader->storage, &unmade, &error),
+                 RAFTCORE_ERR_SNAPSHOT_UNAVAILABLE);
+    CHECK(unmade == NULL);
     leader->is_busy = 0;
     settle(5);
     all_have("xxxxxy");
