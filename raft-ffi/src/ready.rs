@@ -113,9 +113,9 @@ pub struct raftcore_ready {
 }
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
-/// something to say: 1 or 0, or an error below zero. 0 while one is outstanding, except with
-/// asynchronous storage writes. After a 1 raftcore_node_ready may still write NULL, when what there
-/// was to send cannot be read. Cheap.
+/// something to say: 1 or 0; or an error below zero, which comes without a text of its own. 0 while
+/// one is outstanding, except with asynchronous storage writes. After a 1 raftcore_node_ready may
+/// still write NULL, when what there was to send cannot be read. Cheap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_has_ready(node: *const raftcore_node) -> i32 {
     guard!(else RAFTCORE_ERR_PANIC, {

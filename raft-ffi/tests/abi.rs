@@ -73,8 +73,8 @@ fn tests_in_c() -> String {
     all
 }
 
-/// Every way to fail is met by a C test: each status, and each reason that stands behind one. What a
-/// callback of a test returns, or a comment names, is met by nobody.
+/// Every way to fail is met by a C test: each status, and each reason that stands behind one. What
+/// a callback of a test returns, or a comment names, is met by nobody.
 #[test]
 fn every_error_is_tested_in_c() {
     let tests = tests_in_c().replace("return RAFTCORE_", "");
