@@ -167,3 +167,98 @@ fn values_need_not_be_sent_where_nothing_is() {
     drop(writer);
     assert_eq!(Rc::strong_count(&rc), 1);
 }
+
+/// A value that is known by its number, and counted while it lives.
+type Live = (u64, Rc<()>);
+
+/// What the handles of a story should see: the values of each block, shared ones first.
+#[derive(Default)]
+struct Model {
+    blocks: Vec<Vec<u64>>,
+    /// How many of the last block's are shared.
+    shared: usize,
+}
+
+/// A writer or none, and readers of any block, in any order: each sees what the model says, and
+/// what nobody has a handle of is gone.
+#[test]
+fn any_story_of_handles_ends_with_nothing_left() {
+    for seed in 1..=300u64 {
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut pick = |bound: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 24) % bound
+        };
+        let life = Rc::new(());
+        let mut model = Model { blocks: vec![Vec::new()], shared: 0 };
+        let mut writer = Some(Writer::new(Rc::clone(&life), 1 + pick(4) as u32));
+        let mut readers: Vec<(usize, Shared<Rc<()>, Live>)> = Vec::new();
+        for number in 0..60 {
+            let current = model.blocks.len() - 1;
+            let place = pick(readers.len().max(1) as u64) as usize;
+            match (pick(12), writer.as_mut()) {
+                (0..4, Some(writer)) => {
+                    let was_full = writer.is_full();
+                    let pushed = writer.push((number, Rc::clone(&life)));
+                    assert_eq!(pushed.is_err(), was_full);
+                    model.blocks[current].extend((!was_full).then_some(number));
+                }
+                (4 | 5, Some(writer)) => {
+                    readers.push((current, writer.share()));
+                    model.shared = model.blocks[current].len();
+                }
+                (6, Some(writer)) => {
+                    let moved = model.blocks[current].split_off(model.shared);
+                    writer.move_on(Rc::clone(&life), (moved.len() as u64 + pick(4)) as u32);
+                    model.blocks.push(moved);
+                    model.shared = 0;
+                }
+                (7, Some(_)) if pick(6) == 0 => {
+                    readers.extend(writer.take().map(|writer| (current, writer.into_shared())));
+                    model.shared = model.blocks[current].len();
+                }
+                (8, Some(_)) if pick(6) == 0 => {
+                    writer = None;
+                    model.shared = model.blocks[current].len();
+                }
+                (9, _) => readers.extend(readers.get(place).cloned()),
+                (10 | 11, _) if !readers.is_empty() => drop(readers.swap_remove(place)),
+                _ => {}
+            }
+            check(&model, writer.as_ref(), &mut readers, &life);
+        }
+        drop((writer, readers));
+        assert_eq!(Rc::strong_count(&life), 1, "seed {seed}");
+    }
+}
+
+fn check(
+    model: &Model,
+    writer: Option<&Writer<Rc<()>, Live>>,
+    readers: &mut [(usize, Shared<Rc<()>, Live>)],
+    life: &Rc<()>,
+) {
+    let current = model.blocks.len() - 1;
+    let numbers = |values: &[Live]| values.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+    if let Some(writer) = writer {
+        assert_eq!(numbers(writer), model.blocks[current]);
+        assert_eq!(writer.shared() as usize, model.shared);
+    }
+    let mut alive = 0;
+    for (at, block) in model.blocks.iter().enumerate() {
+        let is_written = at == current && writer.is_some();
+        let shared = if at == current { &block[..model.shared] } else { block };
+        let handles = readers.iter().filter(|(of, _)| *of == at).count();
+        for (_, reader) in readers.iter_mut().filter(|(of, _)| *of == at) {
+            assert_eq!(numbers(reader), shared);
+            assert_eq!(reader.header_mut().is_some(), handles == 1 && !is_written);
+        }
+        if handles > 0 || is_written {
+            // Its header, and what is in it.
+            alive += 1 + block.len();
+        }
+    }
+    assert_eq!(Rc::strong_count(life), 1 + alive);
+}

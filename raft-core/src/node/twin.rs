@@ -53,6 +53,8 @@ struct Twin {
     applies: VecDeque<StorageApply>,
     /// The last entry that it was told to apply.
     applied: Index,
+    /// Lists that it handed out, and a copy of each.
+    lent: Vec<(Entries, Vec<Entry>)>,
 }
 
 impl Twin {
@@ -60,7 +62,7 @@ impl Twin {
         let applied = storage.first_index().unwrap().prev();
         let node = Node::new(config, storage).unwrap();
         let (appends, applies) = (VecDeque::new(), VecDeque::new());
-        Self { node, is_long, held: None, appends, applies, applied }
+        Self { node, is_long, held: None, appends, applies, applied, lent: Vec::new() }
     }
 
     fn step(&mut self, message: Message) -> String {
@@ -79,6 +81,10 @@ impl Twin {
         let ready = self.node.ready();
         let said = format!("{ready:?}");
         let Ok(Some(mut ready)) = ready else { return said };
+        for entries in [&ready.entries, &ready.committed].into_iter().filter(|all| !all.is_empty())
+        {
+            self.lent.push((entries.clone(), entries.iter().cloned().collect()));
+        }
         if self.node.is_async() {
             self.appends.extend(ready.append.take());
             self.applies.extend(ready.apply.take());
@@ -133,6 +139,13 @@ impl Twin {
             assert_eq!(stored.unwrap().first(), Some(entry), "what is applied is stored");
             self.applied = entry.index;
             let _ = self.node.apply_conf_change_entry(entry).unwrap();
+        }
+    }
+
+    /// What it once handed out is what it was, whatever was written beside it since.
+    fn check_lent(&self) {
+        for (entries, copy) in &self.lent {
+            assert!(entries.iter().eq(copy), "{entries:?} was {copy:?}");
         }
     }
 
@@ -203,8 +216,8 @@ impl Pair {
             12 => self.both("campaign", |twin| format!("{:?}", twin.node.campaign())),
             13 => self.win(),
             14..22 => self.both("propose", |twin| {
-                let payloads =
-                    vec![vec![0; (number % 40) as usize].into(); 1 + number as usize % 3];
+                let payload = vec![number as u8; (number % 40) as usize];
+                let payloads = vec![payload.into(); 1 + number as usize % 3];
                 format!("{:?}", twin.node.propose_many(payloads))
             }),
             22 => {
@@ -342,9 +355,22 @@ impl Pair {
             data: format!("{entry_term}/{index}").into(),
             ..Entry::default()
         });
-        let entries = entries.collect();
+        let entries = self.lent_after(prev).unwrap_or_else(|| entries.collect());
+        let random = &mut self.random;
         let commit = Index(random.near(prev.index.0));
         Body::Append(Append { prev, entries, commit })
+    }
+
+    /// What this node handed out itself after this position, now and then: members of one process
+    /// share their blocks.
+    fn lent_after(&mut self, prev: Position) -> Option<Entries> {
+        let lent = &self.twins[0].lent;
+        if lent.is_empty() || self.random.percent(60) {
+            return None;
+        }
+        let (entries, _) = &lent[self.random.pick(lent.len() as u64) as usize];
+        let from = entries.iter().position(|entry| entry.index == prev.index.next())?;
+        Some(entries.part(from, from + 1 + self.random.pick(4) as usize))
     }
 
     /// What a heartbeat carries, or a read.
@@ -395,5 +421,6 @@ fn the_short_ways_and_the_long_ones_come_to_the_same() {
     for seed in 1..=25 {
         let mut pair = Pair::new(seed);
         (0..600).for_each(|_| pair.play());
+        pair.twins.iter().for_each(Twin::check_lent);
     }
 }

@@ -512,6 +512,16 @@ fn a_promise_leaves_when_its_term_is_durable() {
 }
 
 #[test]
+fn a_promise_waits_for_the_sync_in_any_company() {
+    let mut node = Member::with(1, &[1, 2, 3], with_lease);
+    node.step(heartbeat(2, 1, 1, 0)).unwrap();
+    node.propose("passed on at once").unwrap();
+    let ready = node.take_ready();
+    assert_eq!(texts(&ready.messages_after_sync), ["1->2 MsgHeartbeatResp Term:1 Log:0/0"]);
+    assert_eq!(ready.messages.len(), 1);
+}
+
+#[test]
 fn a_group_with_leases_reads_without_a_round_and_survives_its_leader() {
     let mut group = Group::with(3, with_lease);
     group.run_to_leader();

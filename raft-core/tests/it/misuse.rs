@@ -7,8 +7,8 @@ use raftcore::{
 };
 
 use crate::support::{
-    FaultyStorage, Member, append, at, entries, entry, fingerprint, install, joint, plain_config,
-    snapshot, stored_terms, voters,
+    FaultyStorage, Member, append, at, entries, entry, fingerprint, heartbeat, install, joint,
+    plain_config, snapshot, stored_terms, voters,
 };
 
 const ALL: [u64; 3] = [1, 2, 3];
@@ -406,11 +406,43 @@ fn a_faulted_node_says_why_to_every_call() {
     assert_eq!(node.campaign(), Err(faulted.clone()));
     assert_eq!(node.propose("x"), Err(faulted.clone()));
     assert_eq!(node.read_index("x"), Err(faulted.clone()));
-    assert_eq!(node.step(crate::support::heartbeat(2, 1, 1, 0)), Err(faulted.clone()));
+    assert_eq!(node.step(heartbeat(2, 1, 1, 0)), Err(faulted.clone()));
     assert_eq!(node.step_encoded(&b""[..]), Err(faulted.clone()));
     assert_eq!(node.ready(), Err(faulted.clone()));
     assert_eq!(node.bootstrap(&[]), Err(faulted.clone()));
     assert_eq!(node.forget_leader(), Err(faulted));
     assert!(!node.has_ready());
     assert_eq!(node.role(), RoleKind::Follower, "it can still be looked at");
+}
+
+#[test]
+fn a_ready_that_was_written_into_is_made_again_from_nothing() {
+    let mut other = Member::with(2, &[2], |config| config.async_storage_writes = true);
+    other.become_leader();
+    other.manual = true;
+    other.propose("x").unwrap();
+    other.drain();
+    let append = other.appends.front().cloned();
+    other.run_append();
+    other.drain();
+    let apply = other.applies.pop_front();
+    let mut node = Member::new(1, &[1, 2, 3]);
+    node.campaign().unwrap();
+    let first = node.take_ready();
+    assert_eq!(first.number(), 1);
+    assert!(first.describe().contains("1->2 MsgVote Term:1 Log:0/0"), "{}", first.describe());
+    node.handle(first);
+    // Work for storage threads is nothing that this node ever hands out.
+    for (append, apply) in [(append, None), (None, apply)] {
+        assert!(append.is_some() || apply.is_some());
+        let term = node.term() + 1;
+        node.step(heartbeat(2, 1, term, 0)).unwrap();
+        let mut ready = node.take_ready();
+        (ready.append, ready.apply) = (append, apply);
+        node.handle(ready);
+        node.campaign().unwrap();
+        let next = node.take_ready();
+        assert!(next.append.is_none() && next.apply.is_none());
+        node.handle(next);
+    }
 }
