@@ -384,7 +384,8 @@ typedef int32_t raftcore_entry_kind;
 /// to raftcore_node_apply_conf_change_entry.
 #define RAFTCORE_ENTRY_CONF_CHANGE_V2 2
 
-/// One entry of the log. Grows at its end: step through an array with its stride.
+/// One entry of the log. Grows at its end: step through an array with its stride. A field that
+/// comes later is read from arrays alone, not where one entry is handed in.
 typedef struct raftcore_entry {
     /// The term of the leader that created it.
     uint64_t term;
@@ -652,7 +653,8 @@ typedef int32_t raftcore_message_kind;
 #define RAFTCORE_MESSAGE_STORAGE_APPLY_RESPONSE 22
 
 /// A message from one member to another. A field that its kind does not have is zero or empty.
-/// Grows at its end: step through an array with its stride.
+/// Grows at its end: step through an array with its stride. A field that comes later is read from
+/// arrays alone, not where one message is handed in.
 typedef struct raftcore_message {
     /// The receiver.
     uint64_t to;

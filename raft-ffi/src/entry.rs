@@ -25,7 +25,8 @@ pub const RAFTCORE_ENTRY_CONF_CHANGE: raftcore_entry_kind = 1;
 /// to raftcore_node_apply_conf_change_entry.
 pub const RAFTCORE_ENTRY_CONF_CHANGE_V2: raftcore_entry_kind = 2;
 
-/// One entry of the log. Grows at its end: step through an array with its stride.
+/// One entry of the log. Grows at its end: step through an array with its stride. A field that
+/// comes later is read from arrays alone, not where one entry is handed in.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct raftcore_entry {
@@ -187,6 +188,13 @@ impl raftcore_entry {
     }
 }
 
+// SAFETY: `repr(C)`, integers and a pointer.
+unsafe impl slice::Element for raftcore_entry {
+    const NAME: &'static str = "raftcore_entry";
+    const EMPTY: Self =
+        Self { term: 0, index: 0, data: raftcore_slice::EMPTY, kind: 0, reserved: 0 };
+}
+
 impl raftcore_entries {
     pub(crate) const EMPTY: Self =
         Self { items: ptr::null(), count: 0, stride: size_of::<raftcore_entry>() };
@@ -280,7 +288,7 @@ pub(crate) unsafe fn elements<'a>(
 ) -> Result<Cow<'a, [raftcore_entry]>, Failure> {
     let (items, count, stride) = (array.items, array.count, array.stride);
     // SAFETY: as promised by the caller.
-    let views = unsafe { slice::strided(items, count, stride, name, "raftcore_entry") }?;
+    let views = unsafe { slice::strided(items, count, stride, name) }?;
     views.iter().try_for_each(|view| sized::reserved(view.reserved))?;
     Ok(views)
 }

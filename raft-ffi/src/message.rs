@@ -63,7 +63,8 @@ pub const RAFTCORE_MESSAGE_STORAGE_APPEND_RESPONSE: raftcore_message_kind = 20;
 pub const RAFTCORE_MESSAGE_STORAGE_APPLY_RESPONSE: raftcore_message_kind = 22;
 
 /// A message from one member to another. A field that its kind does not have is zero or empty.
-/// Grows at its end: step through an array with its stride.
+/// Grows at its end: step through an array with its stride. A field that comes later is read from
+/// arrays alone, not where one message is handed in.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct raftcore_message {
@@ -215,6 +216,13 @@ impl raftcore_messages {
         let first = if items.is_empty() { ptr::null() } else { items.as_ptr() };
         Self { items: first, count: items.len(), stride: size_of::<raftcore_message>() }
     }
+}
+
+// SAFETY: `repr(C)`, integers and pointers.
+unsafe impl slice::Element for raftcore_message {
+    const NAME: &'static str = "raftcore_message";
+    const EMPTY: Self = Self::EMPTY;
+    const FIRST_SIZE: usize = std::mem::offset_of!(Self, response_number);
 }
 
 impl raftcore_message {

@@ -31,7 +31,7 @@ pub(crate) unsafe fn copy_all(
     unsafe {
         let array = ptr.read();
         let (items, count, stride) = (array.items, array.count, array.stride);
-        let views = slice::strided(items, count, stride, name, "raftcore_message")?;
+        let views = slice::strided(items, count, stride, name)?;
         views.iter().map(|view| copy(view, name)).collect()
     }
 }

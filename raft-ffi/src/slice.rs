@@ -126,23 +126,35 @@ pub(crate) unsafe fn array<'a, T>(
     Ok(unsafe { std::slice::from_raw_parts(items, count) })
 }
 
-/// An array of a program's whose elements may be longer than this library knows them.
+/// What stands in arrays that carry their stride, and may grow at its end.
+///
+/// # Safety
+/// `repr(C)`, valid for any bytes in its fields.
+pub(crate) unsafe trait Element: Copy {
+    /// The name in the header.
+    const NAME: &'static str;
+    /// What an older program does not say.
+    const EMPTY: Self;
+    /// The size in the first release. When a field is added, this becomes its offset.
+    const FIRST_SIZE: usize = size_of::<Self>();
+}
+
+/// An array of a program's whose elements may be shorter or longer than this library knows them.
 ///
 /// # Safety
 /// `(NULL, 0)`, or `items` points to `count` valid elements, `stride` bytes apart, that stay as
 /// they are for `'a`.
-pub(crate) unsafe fn strided<'a, T: Copy>(
+pub(crate) unsafe fn strided<'a, T: Element>(
     items: *const T,
     count: usize,
     stride: usize,
     name: &str,
-    type_name: &str,
 ) -> Result<Cow<'a, [T]>, Failure> {
     if count == 0 {
         return Ok(Cow::Borrowed(&[]));
     }
-    if stride < size_of::<T>() || !stride.is_multiple_of(align_of::<T>()) {
-        let text = format!("{name}->stride is {stride}: set it to sizeof({type_name})");
+    if stride < T::FIRST_SIZE || !stride.is_multiple_of(align_of::<T>()) {
+        let text = format!("{name}->stride is {stride}: set it to sizeof({})", T::NAME);
         return Err(Failure::new(RAFTCORE_ERR_STRUCT_SIZE, text));
     }
     if stride == size_of::<T>() {
@@ -151,9 +163,16 @@ pub(crate) unsafe fn strided<'a, T: Copy>(
     }
     // SAFETY: as promised by the caller; the bytes are not read here.
     let bytes = unsafe { array(items.cast::<u8>(), count.saturating_mul(stride), name) }?;
-    let first = bytes.as_ptr();
-    // SAFETY: `at` is below the count, and the stride keeps what is aligned aligned.
-    let element = |at: usize| unsafe { first.add(at.saturating_mul(stride)).cast::<T>().read() };
+    let known = stride.min(size_of::<T>());
+    let element = |at: usize| {
+        let mut element = T::EMPTY;
+        // SAFETY: `at` is below the count, and both sides have `known` bytes.
+        unsafe {
+            let from = bytes.as_ptr().add(at.saturating_mul(stride));
+            (&raw mut element).cast::<u8>().copy_from_nonoverlapping(from, known);
+        }
+        element
+    };
     Ok((0..count).map(element).collect())
 }
 
@@ -376,5 +395,38 @@ mod tests {
         let huge = [raftcore_slice { data: ptr::dangling(), len: usize::MAX }; 2];
         // SAFETY: refused by its length, not read.
         assert!(unsafe { copy_many(huge.as_ptr(), 2, "it") }.is_err());
+    }
+
+    /// An element of two fields that had one in the first release.
+    #[repr(C)]
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    struct grown {
+        old: u64,
+        new: u64,
+    }
+
+    // SAFETY: `repr(C)`, integers.
+    unsafe impl Element for grown {
+        const NAME: &'static str = "grown";
+        const EMPTY: Self = Self { old: 7, new: 8 };
+        const FIRST_SIZE: usize = std::mem::offset_of!(Self, new);
+    }
+
+    #[test]
+    fn shorter_and_longer_elements_are_understood() {
+        let words = [1u64, 2, 3, 4, 5, 6];
+        let read = |count, stride| {
+            // SAFETY: each case has as many words as it says, or is refused for its stride.
+            let list = unsafe { strided::<grown>(words.as_ptr().cast(), count, stride, "it") };
+            list.map(|list| list.iter().map(|one| (one.old, one.new)).collect::<Vec<_>>())
+        };
+        assert_eq!(read(3, 8).unwrap(), [(1, 8), (2, 8), (3, 8)]);
+        assert_eq!(read(3, 16).unwrap(), [(1, 2), (3, 4), (5, 6)]);
+        assert_eq!(read(2, 24).unwrap(), [(1, 2), (4, 5)]);
+        for stride in [0, 4, 12] {
+            let failure = read(2, stride).unwrap_err();
+            assert_eq!(failure.status(), RAFTCORE_ERR_STRUCT_SIZE);
+            assert!(failure.into_text().contains("sizeof(grown)"));
+        }
     }
 }

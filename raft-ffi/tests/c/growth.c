@@ -142,6 +142,31 @@ static void a_longer_element_is_stepped_over(void)
     CHECK(raftcore_entry_next(&entries, NULL) == NULL);
 }
 
+/* An array of an older program's, whose elements end before what came later. */
+static void a_shorter_element_is_understood(void)
+{
+    enum { OLDER = offsetof(raftcore_message, response_number) };
+    struct cluster cluster;
+    cluster_start(&cluster, 2);
+    settle(&cluster);
+    uint64_t room[2 * OLDER / sizeof(uint64_t)]; /* and nothing behind it */
+    for (int i = 0; i < 2; i++) {
+        raftcore_message heartbeat = RAFTCORE_MESSAGE_INIT;
+        heartbeat.kind = RAFTCORE_MESSAGE_HEARTBEAT;
+        heartbeat.from = 2;
+        heartbeat.to = 1;
+        heartbeat.term = 5 + (uint64_t)i;
+        memcpy((char *)room + i * OLDER, &heartbeat, OLDER);
+    }
+    raftcore_messages messages = {(const raftcore_message *)room, 2, OLDER};
+    OK(raftcore_node_step_messages(cluster.members[0].node, &messages, NULL, &error));
+    CHECK_EQ(state_of(&cluster.members[0]).term, 6);
+    messages.stride -= 8;
+    CHECK_STATUS(raftcore_node_step_messages(cluster.members[0].node, &messages, NULL, &error),
+                 RAFTCORE_ERR_STRUCT_SIZE);
+    cluster_stop(&cluster);
+}
+
 int main(void)
 {
     a_newer_program_may_not_ask_for_what_is_unknown();
@@ -149,5 +174,6 @@ int main(void)
     a_size_that_was_never_set_is_an_error();
     an_error_grows_like_everything_else();
     a_longer_element_is_stepped_over();
+    a_shorter_element_is_understood();
     return 0;
 }
