@@ -155,14 +155,16 @@ impl<M: Member> Network<M> {
     #[inline(never)]
     fn deliver_encoded(&mut self, at: usize, member: &mut M) -> bool {
         let inbox = &mut self.encoded[at];
-        let delivers = !inbox.is_empty();
+        if inbox.is_empty() {
+            return false;
+        }
         for bytes in inbox.drain(..) {
             if bytes.as_ref().len() >= LARGE {
                 self.received[at] = bytes.as_ref().as_ptr_range();
             }
             member.step_encoded(bytes);
         }
-        delivers
+        true
     }
 
     /// A pseudo-random number (xorshift), the same ones in every run.
