@@ -181,6 +181,14 @@ impl ReadQueue {
         self.queue.as_ref().map_or(0, |queue| queue.end())
     }
 
+    /// The tick count that a quorum has echoed.
+    #[inline(never)]
+    fn promised_tick<S: Storage>(&self, core: &Core<S>) -> u64 {
+        let (own, queue) = (core.id(), self.queue.as_deref());
+        let tick_of = |id| if id == own { Some(u64::MAX) } else { Some(queue?.echo_of(id)?.tick) };
+        core.membership.committed_index(|id| tick_of(id).map(Index)).0
+    }
+
     /// Whether a quorum's promises outlast this moment. They count from when the heartbeat was
     /// *sent*, and run for an election timeout of each member's own ticks. Two ticks are lost to
     /// not knowing where between two ticks things happened, here and there; a tenth of the
@@ -289,12 +297,10 @@ impl Leader {
     }
 
     /// Counts what is promised, after an echo or where others vote now.
+    #[inline]
     pub(crate) fn count_promises<S: Storage>(&mut self, core: &Core<S>) {
         if self.reads.keeps_leases() {
-            let (own, queue) = (core.id(), self.reads.queue.as_deref());
-            let tick_of =
-                |id| if id == own { Some(u64::MAX) } else { Some(queue?.echo_of(id)?.tick) };
-            self.reads.promised = core.membership.committed_index(|id| tick_of(id).map(Index)).0;
+            self.reads.promised = self.reads.promised_tick(core);
         }
     }
 
