@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::{Shared, Writer};
+use super::{STOCK, Shared, Writer, give_back};
 
 /// Counts how often values of its kind were dropped; none is dropped twice.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ fn readers_see_what_was_shared() {
     assert_eq!((writer.push(3), writer.push(4), writer.push(5)), (Ok(()), Ok(()), Err(5)));
     assert_eq!(first[..], [1, 2]);
     assert_eq!((writer.shared(), writer.is_full()), (2, true));
+    assert_eq!(format!("{first:?}, {writer:?}"), "[1, 2], Writer { len: 4, capacity: 4 }");
     let before = first.clone();
     let (start, end) = (before[..].as_ptr(), before.len());
     let second = writer.share();
@@ -168,6 +169,13 @@ fn values_need_not_be_sent_where_nothing_is() {
     assert_eq!(Rc::strong_count(&rc), 1);
 }
 
+/// Leaves a writer so few references to give away without counting.
+fn leave_in_stock<H, T>(writer: &mut Writer<H, T>, few: usize) {
+    // SAFETY: these are the writer's, and it keeps some.
+    unsafe { give_back(writer.block, STOCK - few) };
+    writer.stock = few;
+}
+
 /// A value that is known by its number, and counted while it lives.
 type Live = (u64, Rc<()>);
 
@@ -193,7 +201,11 @@ fn any_story_of_handles_ends_with_nothing_left() {
         };
         let life = Rc::new(());
         let mut model = Model { blocks: vec![Vec::new()], shared: 0 };
-        let mut writer = Some(Writer::new(Rc::clone(&life), 1 + pick(4) as u32));
+        let mut first = Writer::new(Rc::clone(&life), 1 + pick(4) as u32);
+        if seed.is_multiple_of(2) {
+            leave_in_stock(&mut first, 1 + pick(3) as usize);
+        }
+        let mut writer = Some(first);
         let mut readers: Vec<(usize, Shared<Rc<()>, Live>)> = Vec::new();
         for number in 0..60 {
             let current = model.blocks.len() - 1;
