@@ -473,3 +473,49 @@ fn slow_disks_change_when_things_happen_and_not_what() {
     assert_eq!(group[3].payloads(), group[1].payloads());
     assert!(group.sent.iter().all(|m| !text(m).contains("Thread")), "nothing of it leaves a node");
 }
+
+#[test]
+fn all_that_is_said_to_the_threads_and_by_them_has_a_text() {
+    let mut node = member(1, &[1, 2, 3]);
+    node.step(vote(2, 1, 1, (0, 0))).unwrap();
+    node.drain();
+    node.step(install(2, 1, 1, snapshot((1, 5), voters(&[1, 2, 3])))).unwrap();
+    node.drain();
+    node.step(append(2, 1, 1, (1, 5), &[(1, 6)], 6)).unwrap();
+    node.drain();
+    let restored = "Snapshot: Index:5 Term:1 ConfState:Voters:[1 2 3] VotersOutgoing:[] \
+                    Learners:[] LearnersNext:[] AutoLeave:false";
+    let expected = [
+        "1->AppendThread MsgStorageAppend Term:1 Log:0/0 Vote:2 Responses:[\n  \
+         1->2 MsgVoteResp Term:1 Log:0/0\n]",
+        &format!(
+            "1->AppendThread MsgStorageAppend Term:1 Log:0/0 Commit:5 Vote:2\n  {restored} \
+             Responses:[\n  1->2 MsgAppResp Term:1 Log:0/5\n  \
+             AppendThread->1 MsgStorageAppendResp Term:1 Log:0/0\n    {restored}\n]"
+        ),
+        "1->AppendThread MsgStorageAppend Term:1 Log:0/0 Commit:6 Vote:2 \
+         Entries:[1/6 EntryNormal \"1/6\"] Responses:[\n  1->2 MsgAppResp Term:1 Log:0/6\n  \
+         AppendThread->1 MsgStorageAppendResp Term:1 Log:1/6\n]",
+    ];
+    assert_eq!(append_work(&node), expected);
+    for _ in expected {
+        node.run_append();
+    }
+    node.drain();
+    let applies = node.applies.iter().map(|work| describe::message(&work.to_flat()));
+    let expected = "1->ApplyThread MsgStorageApply Term:0 Log:0/0 Entries:[1/6 EntryNormal \
+                    \"1/6\"] Responses:[\n  ApplyThread->1 MsgStorageApplyResp Term:0 Log:0/0 \
+                    Entries:[1/6 EntryNormal \"1/6\"]\n]";
+    assert_eq!(applies.collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
+fn a_leaders_own_acknowledgement_goes_by_the_append_thread() {
+    let mut leader = leader();
+    leader.propose("a").unwrap();
+    leader.drain();
+    let expected = "1->AppendThread MsgStorageAppend Term:0 Log:0/0 Entries:[1/2 EntryNormal \
+                    \"a\"] Responses:[\n  1->1 MsgAppResp Term:1 Log:0/2\n  AppendThread->1 \
+                    MsgStorageAppendResp Term:1 Log:1/2\n]";
+    assert_eq!(append_work(&leader), [expected]);
+}

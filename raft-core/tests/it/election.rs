@@ -4,8 +4,8 @@ use raftcore::{Config, Event, HardState, Index, MessageKind, RoleKind, Term, Tra
 
 use crate::support::{
     Call, Group, Member, append, append_one, change_v2, conf_entry, failure, fingerprint,
-    heartbeat, install, many, one, pre_vote, pre_vote_response, snapshot, texts, timeout_now, vote,
-    vote_response, voters, with_learners,
+    heartbeat, id, install, many, one, pre_vote, pre_vote_response, snapshot, texts, timeout_now,
+    vote, vote_response, voters, with_learners,
 };
 
 fn with_pre_vote(config: &mut Config) {
@@ -319,7 +319,7 @@ fn a_vote_is_stored_before_it_is_sent() {
     let ready = node.take_ready();
     // Only the vote has changed, and it has to be synced all the same (mistakes 2 and 45).
     assert!(ready.must_sync);
-    let stored = HardState { term: Term(1), vote: Some(crate::support::id(2)), commit: Index(0) };
+    let stored = HardState { term: Term(1), vote: Some(id(2)), commit: Index(0) };
     assert_eq!(ready.hard_state, Some(stored));
     assert!(ready.messages.is_empty());
     assert_eq!(texts(&ready.messages_after_sync), ["1->2 MsgVoteResp Term:1 Log:0/0"]);
@@ -490,4 +490,27 @@ fn a_timeout_that_is_fixed_holds_to_the_tick() {
     assert_eq!(node.role(), RoleKind::Follower);
     node.tick_times(1);
     assert_eq!(node.role(), RoleKind::Candidate);
+}
+
+#[test]
+fn a_pre_vote_for_the_present_term_is_judged_like_a_vote() {
+    let check = |what: &str, node: &mut Member, granted: bool| {
+        node.drain();
+        let (send, receive) = std::sync::mpsc::channel();
+        node.set_observer(Some(Box::new(move |event| send.send(event.clone()).unwrap())));
+        node.step(pre_vote(3, 1, 2, (9, 9))).unwrap();
+        let told: Vec<Event> = receive.try_iter().collect();
+        let (candidate, term) = (id(3), Term(2));
+        assert_eq!(told, [Event::Voted { candidate, term, granted, pre_vote: true }], "{what}");
+    };
+    let in_term_2 = || Member::with_log(1, &[1, 2, 3], &[2], 1);
+    check("nobody leads, and nobody has its vote", &mut in_term_2(), true);
+    for (candidate, granted) in [(3, true), (2, false)] {
+        let mut node = in_term_2();
+        node.step(vote(candidate, 1, 2, (9, 9))).unwrap();
+        check("it voted", &mut node, granted);
+    }
+    let mut follower = in_term_2();
+    follower.step(heartbeat(2, 1, 2, 1)).unwrap();
+    check("somebody leads", &mut follower, false);
 }
