@@ -249,6 +249,12 @@ impl State {
         self.core.fault().is_some() || (!self.ready.is_full() && self.core.has_ready())
     }
 
+    /// Whether `raftcore_node_ready` would say that there is nothing to do.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.core.has_ready() && !self.ready.is_full() && self.core.fault().is_none()
+    }
+
     /// Whether it makes a difference what became of a call: rarely so in a busy loop.
     #[inline(never)]
     fn somebody_listens(&self) -> bool {

@@ -150,7 +150,7 @@ pub unsafe extern "C" fn raftcore_node_propose_kept(
             let payloads = lengths.iter().map(|length| payload(*length)).collect();
             Ok(state.core.propose_many(payloads)?)
         })?;
-        propose::write(out, proposed.into());
+        propose::write(out, proposed);
         Ok(())
     })
 }

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn raftcore_node_propose(
             (handle::of(node)?, sized::optional_out(out, "out")?, slice::copy(data, len, "data")?)
         };
         let proposed = node.call(|state| Ok(state.core.propose(data)?))?;
-        write(out, proposed.into());
+        write(out, proposed);
         Ok(())
     })
 }
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
             // SAFETY: as above.
             let data = unsafe { slice::copy_slice(*payload, "payloads") }?;
             let proposed = node.call(|state| Ok(state.core.propose(data)?))?;
-            write(out, proposed.into());
+            write(out, proposed);
             return Ok(());
         }
         let proposed = node.call(|state| {
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn raftcore_node_propose_many(
             }?;
             propose_block(state, &mut block, payloads.iter().map(|payload| payload.len))
         })?;
-        write(out, proposed.into());
+        write(out, proposed);
         Ok(())
     })
 }
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn raftcore_node_propose_packed(
             let mut block = payloads.gather_into(|bytes| state.payloads.take(bytes, count));
             propose_block(state, &mut block, payloads.lengths())
         })?;
-        write(out, proposed.into());
+        write(out, proposed);
         Ok(())
     })
 }
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn raftcore_node_propose_conf_change(
             (handle::of(node)?, sized::optional_out(out, "out")?, change)
         };
         let outcome = node.call(|state| Ok(state.core.propose_conf_change(&change)?))?;
-        write(out, outcome.into());
+        write(out, outcome);
         Ok(())
     })
 }
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn raftcore_node_propose_conf_change_entry(
             (handle::of(node)?, sized::optional_out(out, "out")?, membership::decode(kind, data)?)
         };
         let outcome = node.call(|state| Ok(state.core.propose_conf_change(&change)?))?;
-        write(out, outcome.into());
+        write(out, outcome);
         Ok(())
     })
 }
@@ -353,8 +353,11 @@ impl From<ConfChangeOutcome> for raftcore_proposed {
     }
 }
 
-pub(crate) fn write(out: Option<SizedOut<raftcore_proposed>>, proposed: raftcore_proposed) {
+pub(crate) fn write(
+    out: Option<SizedOut<raftcore_proposed>>,
+    proposed: impl Into<raftcore_proposed>,
+) {
     if let Some(out) = out {
-        out.write(proposed);
+        out.write(proposed.into());
     }
 }

@@ -5,6 +5,7 @@
 //! A view of an entry is made once: when it is to be persisted. The same view is then in messages,
 //! and in the later Ready that has it committed.
 
+use std::ops::Range;
 use std::ptr;
 
 use bytes::BytesMut;
@@ -142,11 +143,12 @@ impl Arrays {
         self.kept.len().saturating_sub(self.stored.len())
     }
 
-    /// The views of these entries, if they are among those that were to be persisted last.
+    /// Where the views of these entries are, if they are among those that were to be persisted
+    /// last.
     #[inline]
-    fn find_stored(&self, entries: &Entries) -> Option<&[raftcore_entry]> {
+    fn find_stored(&self, entries: &Entries) -> Option<Range<usize>> {
         let first = entries.place_in(&self.kept)?.checked_sub(self.unshown())?;
-        self.stored.get(first..)?.get(..entries.len())
+        Some(first..first + entries.len())
     }
 
     /// Views of other entries, unless there are some already.
@@ -154,9 +156,8 @@ impl Arrays {
         if entries.is_empty() {
             return &[];
         }
-        // Asked twice, since what is found stays borrowed.
-        if self.find_stored(entries).is_some() {
-            return self.find_stored(entries).unwrap_or_default();
+        if let Some(found) = self.find_stored(entries) {
+            return &self.stored[found];
         }
         if let Some(run) = one_run(entries)
             && let Some(found) = self.others.find(run)
@@ -173,11 +174,11 @@ impl Arrays {
         if entries.is_empty() {
             return &[];
         }
-        if self.find_stored(entries).is_none() {
-            self.others.clear_for(entries.len());
-            return self.others.add(entries);
+        if let Some(found) = self.find_stored(entries) {
+            return &self.stored[found];
         }
-        self.find_stored(entries).unwrap_or_default()
+        self.others.clear_for(entries.len());
+        self.others.add(entries)
     }
 
     #[inline]

@@ -73,6 +73,7 @@ pub(crate) unsafe fn out<T: Growing>(ptr: *mut T, name: &str) -> Result<SizedOut
 ///
 /// # Safety
 /// As for [`out`].
+#[inline]
 pub(crate) unsafe fn optional_out<T: Growing>(
     ptr: *mut T,
     name: &str,
