@@ -60,6 +60,7 @@ def play(workload, variant, contenders, rounds, smoke):
         if len({figures.get(CHECKED) for figures in runs}) != 1:
             raise SystemExit(f"bench: {contender.name} applied other entries in another round")
         values = {name: [figures[name] for figures in runs] for name in runs[0]}
+        by_round = {name: times_ours(runs, seen.get(report.OURS), name) for name in values}
         if contender.build.counted and not workload.name.startswith("W9"):
             counted = figures_of(call(contender.build.counted, workload, variant, contender,
                                       smoke))
@@ -69,7 +70,17 @@ def play(workload, variant, contenders, rounds, smoke):
             if metric != CHECKED:
                 yield {"workload": workload.name, "variant": variant,
                        "contender": contender.name, "metric": metric, "unit": unit(metric),
-                       "median": median(found), "min": min(found), "max": max(found)}
+                       "median": median(found), "min": min(found), "max": max(found),
+                       "by_round": by_round.get(metric)}
+
+
+def times_ours(runs, ours, metric):
+    """How many times ours it was, round by round: the median. What slows the machine for a while
+    slows both of a round, so this stays where it is when the medians of all rounds wander."""
+    pairs = [(one[metric], our[metric]) for one, our in zip(runs, ours or []) if metric in our]
+    if not pairs or not all(our for _, our in pairs):
+        return None
+    return median(one / our for one, our in pairs)
 
 
 def chosen(names, only):

@@ -27,6 +27,14 @@ def cell(row):
     return middle if low == high else f"{middle} ({low}–{high})"
 
 
+def ratio(row, ours):
+    """Of the medians, and the median of the ratios in each round."""
+    if not row or not ours or not ours["median"]:
+        return ""
+    of_medians, by_round = row["median"] / ours["median"], row.get("by_round")
+    return f"{of_medians:.2f} ({by_round:.2f})" if by_round else f"{of_medians:.2f}"
+
+
 def lines_of(workload):
     """The lines of a workload's tables: title, variant, metric."""
     if workload.name in METRICS:
@@ -55,10 +63,8 @@ def table(workload, rows):
         ratios = []
         for title, found in lines:
             ours = found.get(OURS)
-            ratios.append([title] + [
-                f"{found[name]['median'] / ours['median']:.2f}"
-                if name in found and ours and ours["median"] else "" for name in others])
-        text += ["", *grid([f"times {OURS}", *others], ratios)]
+            ratios.append([title, *(ratio(found.get(name), ours) for name in others)])
+        text += ["", *grid([f"times {OURS} (round by round)", *others], ratios)]
     allocations = allocation_lines(workload, rows)
     if allocations:
         names = list(dict.fromkeys(name for _, found in allocations for name in found))

@@ -58,6 +58,15 @@ class Report(unittest.TestCase):
         self.assertIn("| batch=1 | 50.0 (49.0–51.0) | 400 (399–401) |", text)
         self.assertIn("| batch=1 | 8.00 |", text)
 
+    def test_a_machine_that_slows_down_does_not_show_round_by_round(self):
+        ours = [{"ns": ns} for ns in (10.0, 10.0, 30.0, 30.0, 30.0)]
+        other = [{"ns": ns} for ns in (11.0, 11.0, 11.0, 33.0, 33.0)]
+        self.assertAlmostEqual(bench.times_ours(other, ours, "ns"), 1.1)
+        self.assertIsNone(bench.times_ours(other, None, "ns"))
+        self.assertIsNone(bench.times_ours(other, [{"ns": 0.0}] * 5, "ns"))
+        row = {"median": 11.0, "by_round": 1.1}
+        self.assertEqual(report.ratio(row, {"median": 30.0}), "0.37 (1.10)")
+
     def test_the_short_table_names_machine_tools_and_peers(self):
         page = report.page([], [], bench.CONTENDERS, 5)
         text = " ".join(publish.short_origin(page).split())
