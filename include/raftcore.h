@@ -76,6 +76,12 @@
  * their stride, the distance from one element to the next: walk through them with the _at and
  * _next functions. A struct whose comment says "never grows" does not. What never changes: the
  * meaning of a number, a field or a function. The soname carries the major version.
+ *
+ * CHAPTERS. Version; Status codes; Errors; Bytes; Log entries and hard state; Membership;
+ * Snapshots; Messages; Configuration; Storage; A storage of the application's own; Node; Proposals,
+ * reads and membership changes; Ready: what to persist, send and apply; Messages in; Payloads that
+ * the program keeps; Asynchronous storage writes; Waiting for a Ready; Looking at a node; Log;
+ * Texts; Initialisers; Walking through arrays.
  */
 
 #ifndef RAFTCORE_H

@@ -76,6 +76,8 @@
  * their stride, the distance from one element to the next: walk through them with the _at and
  * _next functions. A struct whose comment says "never grows" does not. What never changes: the
  * meaning of a number, a field or a function. The soname carries the major version.
+ *
+ * @CHAPTERS@
  */
 
 #ifndef RAFTCORE_H

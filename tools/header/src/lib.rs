@@ -60,7 +60,28 @@ pub fn generate(root: &Path) -> Result<String, String> {
     let _ = std::fs::remove_file(&scratch);
     header.push('\n');
     header.push_str(&read(&crate_dir.join("header/inline.h"))?);
-    Ok(header)
+    let contents = contents(&header);
+    Ok(header.replace(" * @CHAPTERS@\n", &contents))
+}
+
+/// The names of the header's chapters in their order, as a paragraph of its overview.
+fn contents(header: &str) -> String {
+    let after_rule = header.lines().zip(header.lines().skip(1));
+    let titles = after_rule.filter(|(line, _)| line.starts_with("/* ---"));
+    let titles: Vec<&str> = titles.map(|(_, title)| title.trim_matches([' ', '*', '.'])).collect();
+    let text = format!("CHAPTERS. {}.", titles.join("; "));
+    let mut out = String::new();
+    let mut line = String::from(" *");
+    for word in text.split(' ') {
+        if line.len() + word.len() >= 100 {
+            let _ = writeln!(out, "{line}");
+            line.truncate(2);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    let _ = writeln!(out, "{line}");
+    out
 }
 
 fn read(path: &Path) -> Result<String, String> {
