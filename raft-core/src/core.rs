@@ -181,10 +181,11 @@ impl<S: Storage> Core<S> {
         self.work.or(self.log.work())
     }
 
-    /// The same; a Ready has all of it from now on.
+    /// A Ready has all of it from now on.
     #[inline(always)]
-    pub(crate) const fn take_work(&mut self) -> Work {
-        std::mem::replace(&mut self.work, Work::NONE).or(self.log.take_work())
+    pub(crate) const fn clear_work(&mut self) {
+        self.work = Work::NONE;
+        self.log.clear_work();
     }
 
     /// Draws from `[n, 2n)`: split votes are rare because timeouts differ (paper, section 5.2).

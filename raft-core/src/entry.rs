@@ -200,7 +200,7 @@ impl Entries {
     pub(crate) fn ends(&self) -> Option<(&Entry, &Entry)> {
         let block: &[Entry] = self.block.as_ref()?;
         let first = block.get(self.part.start() as usize);
-        match first.zip(block.get(self.part.end().saturating_sub(1) as usize)) {
+        match first.zip(block.get(self.part.end().wrapping_sub(1) as usize)) {
             Some(ends) => Some(ends),
             None => self.first().zip(self.last()),
         }

@@ -672,13 +672,13 @@ impl<S: Storage> Node<S> {
         if core.outbox.owes() {
             self.raft.send_owed(&ready.entries);
         }
-        if !self.something_waits() {
+        if self.raft.core.outbox.is_empty() && !self.is_news(work) {
             return Ok(false);
         }
         self.ready_count = self.ready_count.wrapping_add(1);
         ready.number = self.ready_count;
         let core = &mut self.raft.core;
-        let work = core.take_work();
+        core.clear_work();
         if !core.outbox.is_empty() {
             let Core { outbox, settings, .. } = core;
             let ReadyContents { messages, messages_after_sync, .. } = ready;

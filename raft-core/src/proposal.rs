@@ -295,10 +295,10 @@ impl Leader {
             last = core.log.append_own(term, kind, data);
         }
         self.uncommitted_bytes = bytes;
-        core.metrics.proposals = core.metrics.proposals.saturating_add(last.since(before));
+        core.metrics.proposals = core.metrics.proposals.wrapping_add(last.since(before));
         core.acknowledge_own(last);
         self.broadcast_append(core);
-        Admitted { first: before.next(), last, replaced }
+        Admitted { first: before.after(), last, replaced }
     }
 
     /// Entries with so many payload bytes are applied: there is room for others.

@@ -140,7 +140,7 @@ impl MemoryStorage {
         if first > end {
             return Err(StorageError::Gap { expected: end, got: first });
         }
-        if last.next().since(first) != len {
+        if last.since(first) != len.wrapping_sub(1) {
             return Err(StorageError::Gap { expected: first.plus(len).prev(), got: last });
         }
         if first == end {

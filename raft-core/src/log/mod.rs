@@ -104,8 +104,8 @@ impl<S: Storage> Log<S> {
     }
 
     /// A Ready has all of it from now on.
-    pub(crate) const fn take_work(&mut self) -> Work {
-        std::mem::replace(&mut self.work, Work::NONE)
+    pub(crate) const fn clear_work(&mut self) {
+        self.work = Work::NONE;
     }
 
     pub(crate) const fn committed(&self) -> Index {
@@ -157,7 +157,7 @@ impl<S: Storage> Log<S> {
 
     /// Whether the log has exactly this entry.
     pub(crate) fn matches(&self, at: Position) -> bool {
-        self.term(at.index) == Some(at.term)
+        self.terms.has(at)
     }
 
     /// Whether a candidate whose log ends here has at least what this log has (paper, 5.4.1).
@@ -371,9 +371,10 @@ impl<S: Storage> Log<S> {
     /// These entries are handed out to be applied. If that was not all, the rest waits until they
     /// are applied.
     pub(crate) fn accept_applying(&mut self, entries: &Entries) {
-        let bytes = self.applying_bytes_of(entries);
         self.applying = self.applying.skip(entries.len() as u64);
-        self.applying_bytes = self.applying_bytes.saturating_add(bytes);
+        if self.max_applying_bytes != u64::MAX {
+            self.applying_bytes = self.applying_bytes.saturating_add(entries.encoded_bytes());
+        }
         self.applying_paused =
             self.applying_bytes >= self.max_applying_bytes || self.applying < self.max_appliable();
     }

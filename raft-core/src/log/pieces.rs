@@ -169,13 +169,13 @@ impl Pieces {
     /// Takes out the first piece, if it is `[low, high)`.
     #[inline]
     pub(super) fn take_first_piece(&mut self, low: Index, high: Index) -> Option<Entries> {
-        let oldest = self.oldest();
-        if oldest.first != low || oldest.end() != high {
-            return None;
-        }
-        match self.older.as_mut().and_then(|older| older.pop_front()) {
-            Some(piece) => Some(piece.entries),
-            None => Some(self.newest.take()),
+        let is_it = |piece: &Piece| piece.first == low && piece.end() == high;
+        match self.older.as_mut().filter(|older| !older.is_empty()) {
+            None if is_it(&self.newest) => Some(self.newest.take()),
+            Some(older) if older.front().is_some_and(is_it) => {
+                older.pop_front().map(|piece| piece.entries)
+            }
+            _ => None,
         }
     }
 

@@ -83,6 +83,16 @@ impl TermRuns {
         }
     }
 
+    /// Whether the entry at this place has this term.
+    #[inline]
+    pub(super) fn has(&self, at: Position) -> bool {
+        if at.index >= self.run.index {
+            at.index <= self.last && at.term == self.run.term
+        } else {
+            self.earlier_term(at.index) == Some(at.term)
+        }
+    }
+
     #[inline(never)]
     fn earlier_term(&self, index: Index) -> Option<Term> {
         self.earlier_runs().find(|run| run.index <= index).map(|run| run.term)

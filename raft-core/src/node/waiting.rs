@@ -13,9 +13,13 @@ impl<S: Storage> Node<S> {
     #[inline(always)]
     pub(super) fn something_waits(&self) -> bool {
         let core = &self.raft.core;
-        let work = core.work();
-        !core.outbox.is_empty()
-            || work != Work::NONE && (work != Work::SOFT_STATE || self.has_new_soft_state())
+        !core.outbox.is_empty() || self.is_news(core.work())
+    }
+
+    /// Whether this is anything to tell.
+    #[inline(always)]
+    pub(super) fn is_news(&self, work: Work) -> bool {
+        work != Work::NONE && (work != Work::SOFT_STATE || self.has_new_soft_state())
     }
 
     /// Leader and role may have been set to what they were.

@@ -110,14 +110,11 @@ impl Ready {
         contents.hard_state = None;
         contents.entries.clear();
         contents.committed.clear();
-        contents.messages.clear();
-        contents.messages_after_sync.clear();
         if !contents.read_states.is_empty() || contents.snapshot.is_some() {
             contents.clear_rare();
         }
-        // One that is advanced has none, unless the application put it there.
-        if contents.append.is_some() || contents.apply.is_some() {
-            contents.drop_storage_work();
+        if contents.has_leftovers() {
+            contents.clear_leftovers();
         }
     }
 }
@@ -129,8 +126,19 @@ impl ReadyContents {
         self.snapshot = None;
     }
 
-    #[cold]
-    fn drop_storage_work(&mut self) {
+    /// Whether the application did not take out what it sent, or put something in.
+    #[inline]
+    const fn has_leftovers(&self) -> bool {
+        !self.messages.is_empty()
+            || !self.messages_after_sync.is_empty()
+            || self.append.is_some()
+            || self.apply.is_some()
+    }
+
+    #[inline(never)]
+    fn clear_leftovers(&mut self) {
+        self.messages.clear();
+        self.messages_after_sync.clear();
         self.append = None;
         self.apply = None;
     }
