@@ -84,6 +84,42 @@ static void a_joint_change_is_left_by_an_empty_one(struct cluster *cluster)
     members_are(member(cluster, 1), 3, 1, 0);
 }
 
+/* Through a joint configuration although one step would do, and out of it by itself. */
+static void an_implicit_joint_change_leaves_by_itself(struct cluster *cluster)
+{
+    raftcore_conf_change_step step = {.node = 3, .kind = RAFTCORE_CONF_CHANGE_ADD_VOTER};
+    raftcore_conf_change change = {.struct_size = sizeof change,
+                                   .transition = RAFTCORE_TRANSITION_JOINT_IMPLICIT,
+                                   .steps = &step,
+                                   .step_count = 1};
+    raftcore_proposed proposed = {.struct_size = sizeof proposed};
+    OK(raftcore_node_propose_conf_change(member(cluster, 1)->node, &change, &proposed, &error));
+    CHECK_EQ(proposed.outcome, RAFTCORE_OUTCOME_APPENDED);
+    settle(cluster);
+    members_are(member(cluster, 1), 4, 0, 0);
+    CHECK_EQ(member(cluster, 1)->applied, proposed.last + 1); /* the order to leave */
+}
+
+/* Nothing changes, and every member hears the context. */
+static void an_update_carries_a_context(struct cluster *cluster)
+{
+    raftcore_proposed update = change_one(cluster, RAFTCORE_CONF_CHANGE_UPDATE, 2, "moved");
+    raftcore_entries *entries;
+    raftcore_conf_change *change;
+    settle(cluster);
+    members_are(member(cluster, 3), 4, 0, 0);
+    OK(raftcore_storage_entries(member(cluster, 3)->storage, update.first, update.first + 1, 0,
+                                &entries, &error));
+    const raftcore_entry *entry = raftcore_entry_at(entries, 0);
+    OK(raftcore_conf_change_decode(entry->kind, entry->data.data, entry->data.len, &change,
+                                   &error));
+    CHECK_EQ(change->steps[0].kind, RAFTCORE_CONF_CHANGE_UPDATE);
+    CHECK_EQ(change->form, RAFTCORE_CONF_CHANGE_FORM_V1);
+    CHECK(slice_is(change->context, "moved"));
+    raftcore_conf_change_destroy(change);
+    raftcore_entries_destroy(entries);
+}
+
 static void changes_and_memberships_can_be_stored(void)
 {
     raftcore_conf_change_step steps[2] = {
@@ -166,6 +202,8 @@ int main(void)
     a_learner_joins_and_is_promoted(&cluster);
     one_change_at_a_time(&cluster);
     a_joint_change_is_left_by_an_empty_one(&cluster);
+    an_implicit_joint_change_leaves_by_itself(&cluster);
+    an_update_carries_a_context(&cluster);
     cluster_stop(&cluster);
     changes_and_memberships_can_be_stored();
     a_step_can_be_vetoed();

@@ -154,7 +154,7 @@ static int drive(struct member *at)
         write_to_disk(at, ready);
         pass_on(at, &ready->messages_after_sync);
         for (const raftcore_entry *e = NULL; (e = raftcore_entry_next(&ready->committed, e));)
-            strncat(at->text, (const char *)e->data.data, e->data.len);
+            if (e->data.len > 0) strncat(at->text, (const char *)e->data.data, e->data.len);
         for (const raftcore_read_state *r = NULL;
              (r = raftcore_read_state_next(&ready->read_states, r));)
             at->read = r->index;
