@@ -119,8 +119,11 @@ static void propose(struct group *group, uint64_t first, uint64_t count, size_t 
         batch[i].data = memset(buffer + i * len, (int)((first + i) & 0xff), len);
         batch[i].len = len;
     }
-    for (uint64_t i = 0, n = in_one ? count : 1; i < count; i += n)
-        CHECK(raftcore_node_propose_many(leader, batch + i, n, NULL, NULL) == RAFTCORE_OK);
+    if (in_one)
+        CHECK(raftcore_node_propose_many(leader, batch, count, NULL, NULL) == RAFTCORE_OK);
+    for (uint64_t i = 0; i < count && !in_one; i++)
+        CHECK(raftcore_node_propose(leader, batch[i].data, batch[i].len, NULL, NULL) ==
+              RAFTCORE_OK);
 }
 
 static void run_commit(void) {

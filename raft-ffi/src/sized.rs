@@ -63,6 +63,7 @@ pub(crate) unsafe fn read<T: Growing>(
 ///
 /// # Safety
 /// As for [`read`], and the bytes may be written.
+#[inline(never)]
 pub(crate) unsafe fn out<T: Growing>(ptr: *mut T, name: &str) -> Result<SizedOut<T>, Failure> {
     // SAFETY: as promised by the caller.
     let size = unsafe { check(ptr, name) }?;
