@@ -164,6 +164,7 @@ mod tests {
         assert_eq!(NodeId::new(NodeId::APPEND_THREAD), None);
         assert_eq!(NodeId::new(NodeId::APPLY_THREAD), None);
         assert_eq!(NodeId::new(7).map(NodeId::get), Some(7));
+        assert_eq!(format!("{:?}", NodeId::new(7)), "Some(NodeId(7))");
         assert_eq!(size_of::<Option<NodeId>>(), 8);
     }
 
