@@ -487,7 +487,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "message refused: {refusal}"),
-            Self::Dropped(reason) => write!(f, "proposal dropped: {reason}"),
+            Self::Dropped(reason) => write!(f, "dropped: {reason}"),
             Self::Misuse(misuse) => write!(f, "misuse: {misuse}"),
             Self::Storage(error) => write!(f, "storage: {error}"),
             Self::Faulted(fault) => write!(f, "the node is faulted: {fault}"),
@@ -671,7 +671,7 @@ impl fmt::Display for StorageError {
             Self::SnapshotTemporarilyUnavailable => {
                 f.write_str("the snapshot is temporarily unavailable")
             }
-            Self::SnapshotOutOfDate => f.write_str("the snapshot is older than the stored one"),
+            Self::SnapshotOutOfDate => f.write_str("the snapshot is not newer than the stored one"),
             Self::Gap { expected, got } => write!(f, "entry {got} where {expected} should be"),
             Self::Failed(error) => error.fmt(f),
             Self::Inconsistent { at } => {

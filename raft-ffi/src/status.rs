@@ -198,7 +198,7 @@ pub(crate) const fn text(status: raftcore_status) -> Option<&'static CStr> {
     Some(match status {
         RAFTCORE_OK => c"success",
         RAFTCORE_ERR_REFUSED => c"message refused",
-        RAFTCORE_ERR_DROPPED => c"proposal dropped",
+        RAFTCORE_ERR_DROPPED => c"dropped",
         RAFTCORE_ERR_MISUSE => c"misuse",
         RAFTCORE_ERR_NULL => c"a pointer is NULL",
         RAFTCORE_ERR_STRUCT_SIZE => c"wrong struct_size or stride",
@@ -212,7 +212,7 @@ pub(crate) const fn text(status: raftcore_status) -> Option<&'static CStr> {
         RAFTCORE_ERR_NOT_MEMORY => c"not a memory storage",
         RAFTCORE_ERR_BOOTSTRAPPED => c"the storage is not empty",
         RAFTCORE_ERR_PEERS => c"no members, or one twice",
-        RAFTCORE_ERR_UNKNOWN_PEER => c"not a member",
+        RAFTCORE_ERR_UNKNOWN_PEER => c"not a voter",
         RAFTCORE_ERR_ID => c"no member can have this id",
         RAFTCORE_ERR_CONF_CHANGE => c"impossible membership change",
         RAFTCORE_ERR_TOO_LARGE => c"too large",

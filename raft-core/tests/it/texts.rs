@@ -100,7 +100,7 @@ fn bytes_that_are_no_message_are_told_apart() {
 #[test]
 fn a_dropped_proposal_says_what_to_wait_for() {
     check(
-        "proposal dropped",
+        "dropped",
         [
             (DropReason::NoLeader, "no leader is known"),
             (DropReason::Transferring { to: id(2) }, "leadership is being transferred to 2"),
@@ -194,7 +194,7 @@ fn a_storage_that_fails_is_quoted() {
                 StorageError::SnapshotTemporarilyUnavailable,
                 "the snapshot is temporarily unavailable",
             ),
-            (StorageError::SnapshotOutOfDate, "the snapshot is older than the stored one"),
+            (StorageError::SnapshotOutOfDate, "the snapshot is not newer than the stored one"),
             (StorageError::Gap { expected: Index(5), got: Index(7) }, "entry 7 where 5 should be"),
             (failed(), "disk on fire"),
             (
