@@ -27,10 +27,10 @@ const OWES_HEARTBEAT_RESPONSE: u8 = 8;
 /// Likewise: members are owed appends by this leader.
 const OWES_APPENDS: u8 = 16;
 /// Likewise: all are owed a heartbeat. It is time, or reads wait, which one round confirms.
-const OWES_HEARTBEATS: u8 = 64;
+const OWES_HEARTBEATS: u8 = 32;
 const OWED: u8 = OWES_HEARTBEAT_RESPONSE | OWES_APPENDS | OWES_HEARTBEATS;
 /// Likewise: something was said to this node itself that no Ready has.
-const OWN: u8 = 32;
+const OWN: u8 = 64;
 
 /// What is to be built when a Ready is taken.
 #[derive(Clone, Copy)]
