@@ -111,17 +111,17 @@ impl<M: Member> Network<M> {
         &self.received[at]
     }
 
-    #[inline(never)]
+    #[inline]
     fn send(&mut self, to: u64, message: M::Message) {
-        if self.loss > 0 && self.is_lost() {
+        if self.encodes { self.send_encoded(to, message) } else { self.send_plain(to, message) }
+    }
+
+    #[inline(never)]
+    fn send_plain(&mut self, to: u64, message: M::Message) {
+        if !self.arrives() {
             return;
         }
-        self.messages += 1;
-        let at = (to - 1) as usize;
-        if self.encodes {
-            return self.send_encoded(at, message);
-        }
-        let inbox = &mut self.plain[at];
+        let inbox = &mut self.plain[(to - 1) as usize];
         // Nearly always there is room: then the message goes straight to its place.
         if inbox.len() < inbox.capacity() {
             inbox.push(message);
@@ -131,10 +131,21 @@ impl<M: Member> Network<M> {
     }
 
     #[inline(never)]
-    fn send_encoded(&mut self, at: usize, message: M::Message) {
+    fn send_encoded(&mut self, to: u64, message: M::Message) {
+        if !self.arrives() {
+            return;
+        }
         let bytes = M::encode(message);
         self.wire_bytes += bytes.as_ref().len() as u64;
-        self.encoded[at].push(bytes);
+        self.encoded[(to - 1) as usize].push(bytes);
+    }
+
+    /// Counts a message, unless it is lost.
+    #[inline(always)]
+    fn arrives(&mut self) -> bool {
+        let arrives = self.loss == 0 || !self.is_lost();
+        self.messages += u64::from(arrives);
+        arrives
     }
 
     /// Steps everything that waits for this member. Returns whether there was something.
