@@ -2,7 +2,7 @@
 //! applied, direct or through a joint configuration. What cannot be applied is in `poison`.
 
 use raftcore::{
-    AnyConfChange, Body, ConfChangeOutcome, ConfChangeV2, DropReason, EntryKind, Error,
+    AnyConfChange, Body, ConfChangeOutcome, ConfChangeV2, ConfState, DropReason, EntryKind, Error,
     MemoryStorage, MessageKind, Refusal, ReplaceReason, RoleKind, Transition,
 };
 
@@ -475,7 +475,7 @@ fn the_status_tells_the_truth_about_leaving() {
 
 #[test]
 fn a_learner_that_waits_to_be_one_still_votes() {
-    let members = raftcore::ConfState { learners_next: vec![3], ..joint(&[1, 2], &[1, 2, 3]) };
+    let members = ConfState { learners_next: vec![3], ..joint(&[1, 2], &[1, 2, 3]) };
     let mut node = Member::of(3, members, |_| ());
     node.campaign().unwrap();
     assert_eq!(node.role(), RoleKind::Candidate);
@@ -569,4 +569,20 @@ fn a_conf_change_proposal_that_came_over_the_wire_is_the_same() {
     follower.step(append(1, 2, 1, (1, 1), &[(1, 2)], 2)).unwrap();
     follower.drain();
     assert_eq!(follower.members(), "voters=(1 2 3 4)");
+}
+
+#[test]
+fn configurations_are_equivalent_when_they_name_the_same_in_any_order() {
+    let one = ConfState { learners: vec![4, 5], ..joint(&[1, 2], &[2, 3]) };
+    let other = ConfState { learners: vec![5, 4], ..joint(&[2, 1], &[3, 2]) };
+    assert!(one.is_equivalent(&other));
+    for different in [
+        ConfState { auto_leave: true, ..one.clone() },
+        ConfState { learners: vec![4], ..one.clone() },
+        ConfState { learners_next: vec![3], ..one.clone() },
+        joint(&[1, 2], &[2, 3]),
+        voters(&[1, 2]),
+    ] {
+        assert!(!one.is_equivalent(&different), "{different:?}");
+    }
 }

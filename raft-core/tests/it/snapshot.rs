@@ -2,8 +2,8 @@
 //! does with it.
 
 use raftcore::{
-    Append, Body, ConfState, Event, Index, MemoryStorage, MessageKind, RoleKind, SnapshotStatus,
-    StorageError, Transition,
+    Append, Body, ConfState, Event, Index, MemoryStorage, MessageKind, RoleKind, Snapshot,
+    SnapshotStatus, StorageError, Transition,
 };
 
 use crate::support::{
@@ -169,11 +169,26 @@ fn a_snapshot_in_the_making_is_asked_for_again() {
 }
 
 #[test]
+fn a_snapshot_from_before_a_member_was_added_is_not_sent_to_it() {
+    let check = |lie: fn(Snapshot) -> Snapshot, sent: usize| {
+        let mut leader = leader_with_lagging_3();
+        leader.storage().lie(Call::Snapshot, 0, 1, Lie::Snapshot(lie));
+        leader.step(heartbeat_response(3, 1, 1, b"")).unwrap();
+        assert_eq!((leader.drain().len(), leader.metrics().snapshots_sent), (sent, sent as u64));
+        assert_eq!(leader.metrics().sends_skipped, 1 - sent as u64);
+    };
+    check(|snapshot| Snapshot { conf_state: voters(&[1, 2]), ..snapshot }, 0);
+    check(|snapshot| Snapshot { conf_state: voters(&ALL), ..snapshot }, 1);
+    // One that names nobody says nothing about who was there.
+    check(|snapshot| Snapshot { conf_state: voters(&[]), ..snapshot }, 1);
+}
+
+#[test]
 fn a_snapshot_that_is_not_there_is_reported_and_the_member_waits() {
     let mut leader = leader_with_lagging_3();
     let (send, receive) = std::sync::mpsc::channel();
     leader.set_observer(Some(Box::new(move |event| send.send(event.clone()).unwrap())));
-    leader.storage().lie(Call::Snapshot, 0, 1, Lie::Snapshot(|_| raftcore::Snapshot::default()));
+    leader.storage().lie(Call::Snapshot, 0, 1, Lie::Snapshot(|_| Snapshot::default()));
     leader.step(heartbeat_response(3, 1, 1, b"")).unwrap();
     assert!(leader.drain().is_empty());
     let missing = Event::SnapshotMissing { to: id(3) };
