@@ -1272,8 +1272,8 @@ raftcore_status raftcore_node_apply_conf_change(raftcore_node *node,
 /// Asks for an index up to which the application must have applied to answer a read linearizably.
 /// The answer comes in a Ready's read_states with the same context, which is copied; or never, if
 /// it is lost on the way: ask again after a while. RAFTCORE_ERR_DROPPED says that it was not taken,
-/// and why. No context is used twice, not even after a
-/// restart: an old answer, with an old index, may be on its way yet.
+/// and why. No context is used twice, not even after a restart: an old answer, with an old index,
+/// may be on its way yet.
 raftcore_status raftcore_node_read_index(raftcore_node *node,
                                          const void *context,
                                          size_t len,
@@ -1372,9 +1372,11 @@ typedef struct raftcore_ready {
 } raftcore_ready;
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
-/// something to say: 1 or 0; or an error below zero, which comes without a text of its own. 0 while
-/// one is outstanding, except with asynchronous storage writes. After a 1 raftcore_node_ready may
-/// still write NULL, when what there was to send cannot be read. Cheap.
+/// something to say: 1 or 0; or an error: a raftcore_status, all of which are below zero, with its
+/// text by raftcore_status_text. The number says all that can be wrong here: node is NULL, or the
+/// call comes from inside a callback. 0 while one is outstanding, except with asynchronous storage
+/// writes. After a 1 raftcore_node_ready may still write NULL, when what there was to send cannot
+/// be read. Cheap.
 int32_t raftcore_node_has_ready(const raftcore_node *node);
 
 /// Takes the next Ready: writes its address to ready, or NULL when there is nothing to do. One is

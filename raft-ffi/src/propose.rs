@@ -282,8 +282,8 @@ pub unsafe extern "C" fn raftcore_node_apply_conf_change(
 /// Asks for an index up to which the application must have applied to answer a read linearizably.
 /// The answer comes in a Ready's read_states with the same context, which is copied; or never, if
 /// it is lost on the way: ask again after a while. RAFTCORE_ERR_DROPPED says that it was not taken,
-/// and why. No context is used twice, not even after a
-/// restart: an old answer, with an old index, may be on its way yet.
+/// and why. No context is used twice, not even after a restart: an old answer, with an old index,
+/// may be on its way yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_read_index(
     node: *mut raftcore_node,

@@ -113,9 +113,11 @@ pub struct raftcore_ready {
 }
 
 /// Whether there is a Ready to take, or the node is faulted, so that raftcore_node_ready has
-/// something to say: 1 or 0; or an error below zero, which comes without a text of its own. 0 while
-/// one is outstanding, except with asynchronous storage writes. After a 1 raftcore_node_ready may
-/// still write NULL, when what there was to send cannot be read. Cheap.
+/// something to say: 1 or 0; or an error: a raftcore_status, all of which are below zero, with its
+/// text by raftcore_status_text. The number says all that can be wrong here: node is NULL, or the
+/// call comes from inside a callback. 0 while one is outstanding, except with asynchronous storage
+/// writes. After a 1 raftcore_node_ready may still write NULL, when what there was to send cannot
+/// be read. Cheap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raftcore_node_has_ready(node: *const raftcore_node) -> i32 {
     guard!(else RAFTCORE_ERR_PANIC, {
