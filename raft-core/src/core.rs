@@ -303,7 +303,7 @@ impl<S: Storage> Core<S> {
 
 /// A small generator (SplitMix64): the same seed gives the same timeouts on every machine.
 #[derive(Debug)]
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -315,7 +315,7 @@ impl Random {
     }
 
     /// A number in `[0, bound)`; zero when the bound is.
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         // The high half of a 32 by 32 bit product: below `bound`, so it fits.
         (((self.next() >> 32).wrapping_mul(u64::from(bound))) >> 32) as u32
     }

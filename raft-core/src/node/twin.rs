@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{Door, Node};
+use crate::core::Random;
 use crate::log::Storage;
 use crate::message::{Append, AppendResponse, Heartbeat, Rejection, VoteRequest, VoteResponse};
 use crate::{
@@ -18,16 +19,11 @@ use crate::{
     SnapshotStatus, StorageAppend, StorageApply, StorageError, Term,
 };
 
-/// A small generator (xorshift): the same seed, the same story.
-struct Random(u64);
-
+/// What a story asks the core's own generator: the same seed, the same story.
 impl Random {
     /// A number in `[0, bound)`.
     fn pick(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 24) % bound
+        u64::from(self.below(bound as u32))
     }
 
     fn percent(&mut self, percent: u64) -> bool {
@@ -237,7 +233,7 @@ struct Pair {
 
 impl Pair {
     fn new(seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut random = Random(seed);
         let config = config(&mut random);
         let members = ConfState {
             learners: if random.percent(20) { vec![5] } else { vec![] },
